@@ -6,10 +6,13 @@
 //!
 //! Users of the library want the crate `kubehandler`, which re-exports what is public there.
 
+pub mod dispatch;
+mod event;
 pub mod key;
 pub mod time;
 pub mod version;
 
+pub use event::EventType;
 pub use key::ObjectKey;
 pub use time::Timestamp;
 pub use version::{Life, ResourceVersion};

@@ -1,0 +1,50 @@
+//! What one handler remembers of one key.
+
+use crate::{Life, ResourceVersion};
+
+/// How far a handler has come with one life of an object; no record at all means Unseen.
+///
+/// `Unseen → Adding → Known → Deleting → Unseen`. A record is written *before* the call that it announces, so a call
+/// that fails, panics or is dropped half-way leaves the truth behind: it was attempted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// `add` was attempted and has not succeeded yet. Next: Known, or Deleting.
+    Adding {
+        /// Whose `add` it is.
+        life: Life,
+    },
+    /// `add` has succeeded. Next: Known, or Deleting.
+    Known {
+        /// The life that the handler knows.
+        life: Life,
+        /// The version that the last successful call was given.
+        settled: ResourceVersion,
+        /// Whether a call since then has failed: the next one is due even if the version is the settled one.
+        failed: bool,
+    },
+    /// `delete` was attempted and has not succeeded yet. Next: Unseen.
+    Deleting {
+        /// Whose `delete` it is.
+        life: Life,
+    },
+}
+
+impl Record {
+    /// The life that the record is about.
+    #[must_use]
+    pub fn life(&self) -> &Life {
+        match self {
+            Self::Adding { life } | Self::Known { life, .. } | Self::Deleting { life } => life,
+        }
+    }
+
+    /// The state's name in the contract's words.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Adding { .. } => "Adding",
+            Self::Known { .. } => "Known",
+            Self::Deleting { .. } => "Deleting",
+        }
+    }
+}
