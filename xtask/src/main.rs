@@ -1,2 +1,34 @@
-//! Placeholder.
-fn main() {}
+//! The project's own commands: `cargo xtask` lists them, `cargo xtask COMMAND --help` explains one.
+//!
+//! One file a command, with its flags (`Arguments`) and a `run` beside each other; a new one is a file, a variant of
+//! [`Task`] and a line in [`main`].
+
+mod cluster;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true, disable_version_flag = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    Cluster(cluster::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Cluster(arguments) => cluster::run(&arguments),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
