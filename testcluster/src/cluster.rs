@@ -248,7 +248,8 @@ impl Cluster {
         Ok(revision)
     }
 
-    fn show_logs(&self) {
+    /// Writes the end of each process's log to stderr, for whoever looks into a failure.
+    pub fn show_logs(&self) {
         for process in [Some(&self.etcd), Some(&self.apiserver), self.controller_manager.as_ref()].into_iter().flatten()
         {
             eprintln!("--- the end of {}'s log:\n{}", process.name(), process.log_tail());

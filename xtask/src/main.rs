@@ -3,7 +3,13 @@
 //! One file a command, with its flags (`Arguments`) and a `run` beside each other; a new one is a file, a variant of
 //! [`Task`] and a line in [`main`].
 
+mod bench;
+mod cargo;
 mod cluster;
+mod e2e;
+mod features;
+mod manifests;
+mod nightly;
 mod signals;
 
 use std::process::ExitCode;
@@ -21,11 +27,21 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Task {
     Cluster(cluster::Arguments),
+    E2e(e2e::Arguments),
+    Bench(bench::Arguments),
+    Nightly(nightly::Arguments),
+    Features(features::Arguments),
+    Manifests(manifests::Arguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Cluster(arguments) => cluster::run(&arguments),
+        Task::E2e(arguments) => e2e::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
+        Task::Nightly(arguments) => Ok(nightly::run(&arguments)),
+        Task::Features(arguments) => features::run(&arguments),
+        Task::Manifests(arguments) => manifests::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
