@@ -6,9 +6,11 @@
 
 use std::process::ExitCode;
 
+use anyhow::ensure;
+
 use crate::{
     cargo::{Metadata, Package, cargo},
-    signals::{Signals, exit_code},
+    signals::Signals,
 };
 
 /// Checks every package with no features, each feature alone, and all of them, as users' builds see it.
@@ -21,21 +23,25 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch()?;
+    let mut failed = Vec::new();
     for package in Metadata::read()?.packages {
         for features in combinations(&package) {
-            eprintln!("xtask: {} with {}", package.name, features.as_deref().unwrap_or("no features"));
+            let what = format!("{} with {}", package.name, features.as_deref().unwrap_or("no features"));
+            eprintln!("xtask: {what}");
             if arguments.list {
                 continue;
             }
             let mut command = cargo();
             command.args(["clippy", "--quiet", "--no-default-features", "--package", &package.name]);
             command.args(features.iter().flat_map(|names| ["--features", names]));
-            let status = signals.run(command.args(["--", "-Dwarnings"]))?;
-            if !status.success() {
-                return Ok(exit_code(status));
+            let passed = signals.run(command.args(["--", "-Dwarnings"]))?.success();
+            ensure!(!signals.arrived(), "interrupted");
+            if !passed {
+                failed.push(what);
             }
         }
     }
+    ensure!(failed.is_empty(), "these do not compile without warnings: {}", failed.join("; "));
     Ok(ExitCode::SUCCESS)
 }
 
