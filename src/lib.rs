@@ -1,1 +1,12 @@
-//! Placeholder.
+//! Event handlers for Kubernetes controllers.
+
+mod cache;
+mod informer;
+mod json;
+
+pub use cache::DecodeError;
+pub use informer::{
+    InformerConfig, InformerError, InformerErrorKind, InformerFactory, InformerState, InformerStatus, OnMissing,
+    OptionsConflict, Retry, SharedInformer, SyncError,
+};
+pub use kubehandler_core::{EventType, ObjectKey};

@@ -1,0 +1,241 @@
+//! What a list or a watch event changes: the difference between what a cache held and what it is told now.
+//!
+//! It owns the objects by key and the rules by which they come, change and go. It must not know how objects arrive,
+//! how they are represented (anything with a life and a version will do) or who is told.
+//!
+//! Invariants:
+//! 1. Every change handed out leads from the state before to the state after: folding them over an empty map gives
+//!    the store's content, and for one key they alternate properly (added, updates, removed, added again).
+//! 2. A life never turns into another one by an update: the old one is removed first.
+//! 3. Removals of one list precede its additions and updates; each group is sorted by key.
+//! 4. An object whose life and version have not changed keeps its allocation: a list never doubles the store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::key::ObjectKey;
+use crate::version::{Life, ResourceVersion};
+
+/// What the rules need to know of an object.
+pub trait Stored {
+    /// Which existence of the object this is.
+    fn life(&self) -> &Life;
+    /// Which state of it.
+    fn version(&self) -> &ResourceVersion;
+}
+
+/// An object as the store holds it.
+#[derive(Debug)]
+pub struct Entry<T> {
+    /// The newest state.
+    pub object: Arc<T>,
+    /// Whether its life was in the store's first list: it existed before anybody watched.
+    pub preexisting: bool,
+}
+
+impl<T> Clone for Entry<T> {
+    fn clone(&self) -> Self {
+        Self { object: Arc::clone(&self.object), preexisting: self.preexisting }
+    }
+}
+
+/// One step from the state before to the state after.
+#[derive(Debug)]
+pub enum Change<'a, T> {
+    /// The key had no object.
+    Added {
+        /// What it has now.
+        new: &'a Entry<T>,
+    },
+    /// The same life, another state.
+    Updated {
+        /// The state before.
+        old: &'a Arc<T>,
+        /// The state now.
+        new: &'a Entry<T>,
+    },
+    /// The key has no object any more.
+    Removed {
+        /// The last state known: the one that the deletion carried, or the one held where no deletion was seen.
+        last: &'a Arc<T>,
+        /// No deletion was seen: the object may have changed between `last` and its end.
+        may_be_stale: bool,
+    },
+}
+
+/// What a watch says about an object.
+#[derive(Debug)]
+pub enum Event<T> {
+    /// It exists, in this state (the watch's ADDED and MODIFIED, which mean the same to a store).
+    Present(Arc<T>),
+    /// It is gone; this was its last state.
+    Gone(Arc<T>),
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It changed the store.
+    Changed,
+    /// It said what the store already knew.
+    Unchanged,
+    /// It spoke of a state older than the stored one.
+    Outdated,
+}
+
+/// Objects by key, in the keys' order.
+#[derive(Debug)]
+pub struct Store<T> {
+    entries: BTreeMap<ObjectKey, Entry<T>>,
+    // Whether a list has been applied. Its objects are the preexisting ones.
+    listed: bool,
+}
+
+impl<T> Default for Store<T> {
+    fn default() -> Self {
+        Self { entries: BTreeMap::new(), listed: false }
+    }
+}
+
+impl<T: Stored> Store<T> {
+    /// A store that has seen no list.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The object under `key`.
+    #[must_use]
+    pub fn entry(&self, key: &ObjectKey) -> Option<&Entry<T>> {
+        self.entries.get(key)
+    }
+
+    /// All objects, sorted by key.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (&ObjectKey, &Entry<T>)> {
+        self.entries.iter()
+    }
+
+    /// How many objects there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether a list has been applied.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        self.listed
+    }
+
+    /// The stored object, if it is the very state that `life` and `version` name.
+    ///
+    /// Whoever collects a list asks this for each item and keeps the answer in place of a copy (invariant 4).
+    #[must_use]
+    pub fn unchanged(&self, key: &ObjectKey, life: &Life, version: &ResourceVersion) -> Option<&Arc<T>> {
+        let held = &self.entries.get(key)?.object;
+        (held.life() == life && same_state(held.version(), version)).then_some(held)
+    }
+
+    /// Makes the store hold exactly `list`, a complete and successful one, and tells each change.
+    ///
+    /// It replaces unconditionally: versions may go back, as they do when a control plane is restored from a backup.
+    /// Where a key occurs twice, the later item counts.
+    pub fn replace(&mut self, list: Vec<(ObjectKey, Arc<T>)>, mut tell: impl FnMut(&ObjectKey, Change<'_, T>)) {
+        let list: BTreeMap<ObjectKey, Arc<T>> = list.into_iter().collect();
+        self.entries.retain(|key, held| {
+            let lives_on = list.get(key).is_some_and(|listed| listed.life() == held.object.life());
+            if !lives_on {
+                tell(key, Change::Removed { last: &held.object, may_be_stale: true });
+            }
+            lives_on
+        });
+        let preexisting = !self.listed;
+        self.listed = true;
+        for (key, object) in list {
+            self.put(key, object, preexisting, &mut tell);
+        }
+    }
+
+    /// Applies what a watch says about `key` and tells each change.
+    ///
+    /// Events of one watch come in the order of their versions, so an event that is surely older than what is stored
+    /// is a late duplicate and changes nothing.
+    pub fn apply(
+        &mut self,
+        key: &ObjectKey,
+        event: Event<T>,
+        mut tell: impl FnMut(&ObjectKey, Change<'_, T>),
+    ) -> Applied {
+        let (Event::Present(object) | Event::Gone(object)) = &event;
+        let held = self.entries.get(key).map(|held| &held.object);
+        if held.is_some_and(|held| object.version().is_older_than(held.version())) {
+            return Applied::Outdated;
+        }
+        let other_life = held.is_some_and(|held| held.life() != object.life());
+        match event {
+            Event::Present(object) => {
+                if other_life {
+                    self.remove(key, None, &mut tell);
+                }
+                self.put(key.clone(), object, false, &mut tell)
+            }
+            // The end of a life that the store never saw is the end of the one it holds, too.
+            Event::Gone(_) if other_life => self.remove(key, None, &mut tell),
+            Event::Gone(object) => self.remove(key, Some(&object), &mut tell),
+        }
+    }
+
+    /// Forgets everything, without telling anybody.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Adds `object` or lets the stored state of the same life become it.
+    fn put(
+        &mut self,
+        key: ObjectKey,
+        object: Arc<T>,
+        preexisting: bool,
+        tell: &mut impl FnMut(&ObjectKey, Change<'_, T>),
+    ) -> Applied {
+        use std::collections::btree_map::Entry as Slot;
+        match self.entries.entry(key) {
+            Slot::Vacant(slot) => {
+                let key = slot.key().clone();
+                let new = slot.insert(Entry { object, preexisting });
+                tell(&key, Change::Added { new });
+            }
+            Slot::Occupied(mut slot) => {
+                if same_state(slot.get().object.version(), object.version()) {
+                    return Applied::Unchanged;
+                }
+                let old = std::mem::replace(&mut slot.get_mut().object, object);
+                tell(slot.key(), Change::Updated { old: &old, new: slot.get() });
+            }
+        }
+        Applied::Changed
+    }
+
+    /// Removes what is stored; `last` is the state that the deletion carried, if one was seen.
+    fn remove(
+        &mut self,
+        key: &ObjectKey,
+        last: Option<&Arc<T>>,
+        tell: &mut impl FnMut(&ObjectKey, Change<'_, T>),
+    ) -> Applied {
+        let Some(held) = self.entries.remove(key) else { return Applied::Unchanged };
+        tell(key, Change::Removed { last: last.unwrap_or(&held.object), may_be_stale: last.is_none() });
+        Applied::Changed
+    }
+}
+
+/// Whether two states of one life are the same. A server that names no version leaves no way to tell.
+fn same_state(held: &ResourceVersion, told: &ResourceVersion) -> bool {
+    held == told && *told != ResourceVersion::Text("".into())
+}

@@ -1,0 +1,177 @@
+//! The objects, their subscribers, and the one lock round both.
+//!
+//! It owns the lock under which the content changes and subscribers are told, so that what a subscriber was told and
+//! what a reader sees always agree. It must not know how objects arrive.
+//!
+//! Lock order: this lock comes first. Subscribers and readers may take locks of their own while they are called under
+//! it (the event loop: cache, dispatch, queue), and must not call back.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kubehandler_core::store::{self, Applied, Event, Store};
+use kubehandler_core::{Life, ObjectKey, ResourceVersion};
+
+use super::object::StoredObject;
+use super::subscriber::{Change, Origin, Subscriber};
+
+/// An object as the cache holds it.
+pub(crate) type Entry = store::Entry<StoredObject>;
+
+/// Names a subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SubscriberId(u64);
+
+/// Names one run of the task that fills the cache. What a run writes after it has been ended changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Session(u64);
+
+/// The objects of one informer and their subscribers.
+#[derive(Default)]
+pub(crate) struct Cache {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    store: Store<StoredObject>,
+    // Whether readers may rely on the content: a list is in, or the kind is missing and that is accepted.
+    synced: bool,
+    // The run that may write. Raised whenever a run begins or ends.
+    session: u64,
+    next_subscriber: u64,
+    // By id, so that they are told in the order in which they subscribed.
+    subscribers: BTreeMap<SubscriberId, Arc<dyn Subscriber>>,
+}
+
+impl Cache {
+    /// A panic under the lock can only come from a subscriber or a reader; the store's own steps are complete then.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a subscriber and tells it the present content, sorted by key; no change falls between.
+    /// Also says whether it is the only one now.
+    pub(crate) fn subscribe(&self, subscriber: Arc<dyn Subscriber>) -> (SubscriberId, bool) {
+        let mut inner = self.lock();
+        for (_, new) in inner.store.entries() {
+            subscriber.changed(Change::Added { new }, Origin::Replay);
+        }
+        if inner.synced {
+            subscriber.synced();
+        }
+        let id = SubscriberId(inner.next_subscriber);
+        inner.next_subscriber += 1;
+        inner.subscribers.insert(id, subscriber);
+        (id, inner.subscribers.len() == 1)
+    }
+
+    /// Removes a subscriber. With the last one the content goes, too, and the run that fills it may write no more:
+    /// true then.
+    pub(crate) fn unsubscribe(&self, id: SubscriberId) -> bool {
+        let mut inner = self.lock();
+        let last = inner.subscribers.remove(&id).is_some() && inner.subscribers.is_empty();
+        if last {
+            inner.session += 1;
+            inner.store.clear();
+            inner.synced = false;
+        }
+        last
+    }
+
+    /// Begins a run: only the newest one may write.
+    pub(crate) fn begin(&self) -> Session {
+        let mut inner = self.lock();
+        inner.session += 1;
+        Session(inner.session)
+    }
+
+    /// Makes the cache hold exactly `list`. False if `session` has ended.
+    pub(crate) fn replace(&self, session: Session, list: Vec<Arc<StoredObject>>) -> bool {
+        let mut inner = self.lock();
+        if inner.session != session.0 {
+            return false;
+        }
+        let Inner { store, subscribers, synced, .. } = &mut *inner;
+        let origin = if store.is_listed() { Origin::Relist } else { Origin::InitialList };
+        let list = list.into_iter().map(|object| (object.key().clone(), object)).collect();
+        store.replace(list, |_, change| tell(subscribers, change, origin));
+        mark_synced(subscribers, synced);
+        true
+    }
+
+    /// Applies an event of the watch. `None` if `session` has ended.
+    pub(crate) fn apply(&self, session: Session, event: Event<StoredObject>) -> Option<Applied> {
+        let mut inner = self.lock();
+        if inner.session != session.0 {
+            return None;
+        }
+        let Inner { store, subscribers, .. } = &mut *inner;
+        let (Event::Present(object) | Event::Gone(object)) = &event;
+        let key = object.key().clone();
+        Some(store.apply(&key, event, |_, change| tell(subscribers, change, Origin::Watch)))
+    }
+
+    /// Lets the cache count as synced although no list has come. False if `session` has ended.
+    pub(crate) fn start_without(&self, session: Session) -> bool {
+        let mut inner = self.lock();
+        if inner.session != session.0 {
+            return false;
+        }
+        let Inner { subscribers, synced, .. } = &mut *inner;
+        mark_synced(subscribers, synced);
+        true
+    }
+
+    /// The stored object, if it is the very state that is asked for.
+    pub(crate) fn unchanged(
+        &self,
+        key: &ObjectKey,
+        life: &Life,
+        version: &ResourceVersion,
+    ) -> Option<Arc<StoredObject>> {
+        self.lock().store.unchanged(key, life, version).cloned()
+    }
+
+    /// Calls `read` with the object under `key`, under the lock.
+    pub(crate) fn read<R>(&self, key: &ObjectKey, read: impl FnOnce(Option<&Entry>) -> R) -> R {
+        read(self.lock().store.entry(key))
+    }
+
+    /// All objects, sorted by key.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        self.lock().store.entries().map(|(_, entry)| entry.clone()).collect()
+    }
+
+    /// All keys, sorted.
+    pub(crate) fn keys(&self) -> Vec<ObjectKey> {
+        self.lock().store.entries().map(|(key, _)| key.clone()).collect()
+    }
+
+    /// How many objects there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().store.len()
+    }
+
+    /// Whether readers may rely on the content.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.lock().synced
+    }
+}
+
+fn tell(subscribers: &BTreeMap<SubscriberId, Arc<dyn Subscriber>>, change: Change<'_>, origin: Origin) {
+    for subscriber in subscribers.values() {
+        let change = match &change {
+            Change::Added { new } => Change::Added { new },
+            Change::Updated { old, new } => Change::Updated { old, new },
+            Change::Removed { last, may_be_stale } => Change::Removed { last, may_be_stale: *may_be_stale },
+        };
+        subscriber.changed(change, origin);
+    }
+}
+
+fn mark_synced(subscribers: &BTreeMap<SubscriberId, Arc<dyn Subscriber>>, synced: &mut bool) {
+    if !std::mem::replace(synced, true) {
+        subscribers.values().for_each(|subscriber| subscriber.synced());
+    }
+}

@@ -1,0 +1,187 @@
+//! What an informer is asked for: scope, selectors and how it speaks to the server.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// What to do while the server does not know the kind, as when its CustomResourceDefinition is not installed yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum OnMissing {
+    /// Wait for it, for as long as it takes: the sync deadline stands still, and one line a minute is logged.
+    #[default]
+    Wait,
+    /// Count as synced, with an empty cache. The objects follow when the kind appears.
+    StartWithout,
+    /// Fail the sync at once.
+    Fail,
+}
+
+/// How long to wait before a failed request is tried again.
+///
+/// The n-th wait in a row is drawn between half of and the whole of `initial × 2ⁿ⁻¹`, at most `max`. A wait that the
+/// server asks for (`Retry-After`) is kept where it is longer. Success begins anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// The first wait's upper end: 800 ms by default, as client-go's.
+    pub initial: Duration,
+    /// No wait is longer, unless the server asks for it: 30 s by default.
+    pub max: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { initial: Duration::from_millis(800), max: Duration::from_secs(30) }
+    }
+}
+
+/// What an informer lists and watches, and how.
+///
+/// Informers are shared by resource, namespace and selectors; all other options must then be equal
+/// ([`SharedInformer::conflict`](crate::SharedInformer::conflict) says where they are not).
+///
+/// ```
+/// use kubehandler::InformerConfig;
+///
+/// let config = InformerConfig::new().namespace("web").label_selector("app=shop");
+/// # let _ = config;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InformerConfig {
+    pub(crate) namespace: Option<String>,
+    pub(crate) label_selector: Option<String>,
+    pub(crate) field_selector: Option<String>,
+    pub(crate) keep_managed_fields: bool,
+    pub(crate) page_size: Option<NonZeroU32>,
+    pub(crate) watch_timeout: Duration,
+    pub(crate) watch_grace: Duration,
+    pub(crate) read_timeout: Duration,
+    pub(crate) on_missing: OnMissing,
+    pub(crate) retry: Retry,
+}
+
+impl Default for InformerConfig {
+    /// All namespaces, no selector, pages of 500, client-go's watch timeout and retry intervals.
+    fn default() -> Self {
+        Self {
+            namespace: None,
+            label_selector: None,
+            field_selector: None,
+            keep_managed_fields: false,
+            page_size: NonZeroU32::new(500),
+            watch_timeout: Duration::from_secs(5 * 60),
+            watch_grace: Duration::from_secs(30),
+            read_timeout: Duration::from_secs(60),
+            on_missing: OnMissing::default(),
+            retry: Retry::default(),
+        }
+    }
+}
+
+impl InformerConfig {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only this namespace; all by default. For a kind that has no namespaces the server answers 404 then.
+    #[must_use]
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into()).filter(|namespace| !namespace.is_empty());
+        self
+    }
+
+    /// All namespaces, the default.
+    #[must_use]
+    pub fn all_namespaces(mut self) -> Self {
+        self.namespace = None;
+        self
+    }
+
+    /// Only objects whose labels match, in `kubectl`'s syntax (`app=shop,tier in (web, api)`).
+    ///
+    /// A selector is membership: an object that leaves it is deleted, to whoever reads this informer.
+    #[must_use]
+    pub fn label_selector(mut self, selector: impl Into<String>) -> Self {
+        self.label_selector = Some(selector.into()).filter(|selector| !selector.is_empty());
+        self
+    }
+
+    /// Only objects whose fields match (`spec.nodeName=node-1`); which fields can be used depends on the kind.
+    #[must_use]
+    pub fn field_selector(mut self, selector: impl Into<String>) -> Self {
+        self.field_selector = Some(selector.into()).filter(|selector| !selector.is_empty());
+        self
+    }
+
+    /// Whether to keep `metadata.managedFields`, often half of an object. Dropped by default.
+    #[must_use]
+    pub fn keep_managed_fields(mut self, keep: bool) -> Self {
+        self.keep_managed_fields = keep;
+        self
+    }
+
+    /// How many objects to ask for at a time while listing: 500 by default, `None` asks for all at once.
+    #[must_use]
+    pub fn page_size(mut self, objects: impl Into<Option<NonZeroU32>>) -> Self {
+        self.page_size = objects.into();
+        self
+    }
+
+    /// After how long the server shall end a watch, which is then resumed: drawn for each watch between this and its
+    /// double, so that watches of many clients do not end together. 5 minutes by default, at least a second.
+    #[must_use]
+    pub fn watch_timeout(mut self, timeout: Duration) -> Self {
+        self.watch_timeout = timeout.max(Duration::from_secs(1));
+        self
+    }
+
+    /// How much longer than its timeout a watch may stay silent before it counts as stalled: 30 s by default.
+    #[must_use]
+    pub fn watch_grace(mut self, grace: Duration) -> Self {
+        self.watch_grace = grace;
+        self
+    }
+
+    /// How long the server may take to begin an answer, and how long a list may then stay silent: 60 s by default,
+    /// the server's own limit for a list.
+    #[must_use]
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.read_timeout = timeout;
+        self
+    }
+
+    /// What to do while the server does not know the kind. Waits by default.
+    #[must_use]
+    pub fn on_missing(mut self, on_missing: OnMissing) -> Self {
+        self.on_missing = on_missing;
+        self
+    }
+
+    /// How long to wait before a failed request is tried again.
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// The options, other than what makes an informer another one, in which `self` and `other` differ.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
+        let mut differences = Vec::new();
+        let mut compare = |option: &str, one: &dyn std::fmt::Debug, two: &dyn std::fmt::Debug| {
+            let (one, two) = (format!("{one:?}"), format!("{two:?}"));
+            if one != two {
+                differences.push(format!("{option} is {one} and {two}"));
+            }
+        };
+        compare("keep_managed_fields", &self.keep_managed_fields, &other.keep_managed_fields);
+        let page = |config: &Self| config.page_size.map_or(0, NonZeroU32::get);
+        compare("page_size", &page(self), &page(other));
+        compare("watch_timeout", &self.watch_timeout, &other.watch_timeout);
+        compare("watch_grace", &self.watch_grace, &other.watch_grace);
+        compare("read_timeout", &self.read_timeout, &other.read_timeout);
+        compare("on_missing", &self.on_missing, &other.on_missing);
+        compare("retry", &self.retry, &other.retry);
+        differences
+    }
+}

@@ -1,0 +1,185 @@
+//! What an informer's users are told when it cannot do its work: one line each, with what to do about it.
+//!
+//! Texts hold what was asked for, what the server said of the request and what to check. They never hold a response
+//! body: it may be a list of Secrets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::target::Target;
+
+/// Why a list or a watch failed. Cheap to clone.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", .0.text)]
+pub struct InformerError(Arc<Details>);
+
+#[derive(Debug)]
+struct Details {
+    kind: InformerErrorKind,
+    text: String,
+}
+
+/// The sorts of failures that call for different remedies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum InformerErrorKind {
+    /// No connection: refused, reset, no such host.
+    Unreachable,
+    /// No TLS connection: the server's certificate or the client's is not accepted.
+    Tls,
+    /// The server does not know who asks (401), or no credentials could be had.
+    Unauthorized,
+    /// The server denies the request (403).
+    Forbidden,
+    /// The server does not know the resource (404).
+    Missing,
+    /// The resourceVersion or continue token is too old (410). A new list follows.
+    Expired,
+    /// The server has not seen the resourceVersion yet (504 with the cause `ResourceVersionTooLarge`).
+    TooNew,
+    /// The server asks to come later (429, 503).
+    Busy,
+    /// The server failed (any other 5xx, or an ERROR event).
+    Server,
+    /// The server refuses the request as it is (any other 4xx).
+    Rejected,
+    /// No answer, or a silence in the middle of one, for longer than the configured limit.
+    Stalled,
+    /// The answer ended in the middle.
+    Truncated,
+    /// The answer is not what the API promises.
+    Malformed,
+}
+
+/// What was being done when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    List,
+    Watch,
+}
+
+impl Verb {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Watch => "watch",
+        }
+    }
+}
+
+impl InformerError {
+    /// The sort of failure.
+    #[must_use]
+    pub fn kind(&self) -> InformerErrorKind {
+        self.0.kind
+    }
+
+    /// Words a failure: what was tried, what happened (`detail`, a phrase), what to do.
+    pub(crate) fn new(verb: Verb, target: &Target, kind: InformerErrorKind, detail: &str) -> Self {
+        let text = format!("cannot {} {target}: {detail}{}", verb.as_str(), remedy(target, kind));
+        Self(Arc::new(Details { kind, text }))
+    }
+}
+
+/// What to do about a failure, as the end of its sentence.
+fn remedy(target: &Target, kind: InformerErrorKind) -> String {
+    let resource = &target.resource;
+    match kind {
+        InformerErrorKind::Forbidden => {
+            let role = match &target.namespace {
+                None => "a ClusterRole and ClusterRoleBinding".to_owned(),
+                Some(namespace) => format!("a Role and RoleBinding in namespace {namespace}"),
+            };
+            format!(
+                "; grant apiGroups [\"{}\"], resources [\"{}\"], verbs [\"list\", \"watch\"] by {role}",
+                resource.group, resource.plural
+            )
+        }
+        InformerErrorKind::Missing => format!(
+            "; is the CustomResourceDefinition of {resource} installed, does it serve version {}, and is the scope right?",
+            resource.version
+        ),
+        InformerErrorKind::Unauthorized => {
+            "; check the kubeconfig's user (token, client certificate) or the service account's token".to_owned()
+        }
+        InformerErrorKind::Tls => {
+            "; check that certificate-authority in the kubeconfig is the server's, that the certificates are still \
+             valid and that the server's name is one of its certificate's"
+                .to_owned()
+        }
+        InformerErrorKind::Unreachable => {
+            "; check the server address in the kubeconfig, and that the API server runs and can be reached from here"
+                .to_owned()
+        }
+        InformerErrorKind::Rejected => "; check the selectors and the scope".to_owned(),
+        InformerErrorKind::Expired
+        | InformerErrorKind::TooNew
+        | InformerErrorKind::Busy
+        | InformerErrorKind::Server
+        | InformerErrorKind::Stalled
+        | InformerErrorKind::Truncated
+        | InformerErrorKind::Malformed => String::new(),
+    }
+}
+
+/// An informer did not sync.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// It did not sync in time.
+    #[error("the informer of {informer} did not sync within {deadline:?}: {}", reason(.why.as_ref()))]
+    Deadline {
+        /// What it lists and watches.
+        informer: String,
+        /// The deadline, which stands still while the kind is missing and that is accepted.
+        deadline: Duration,
+        /// The last failure, if there was one.
+        why: Option<InformerError>,
+    },
+    /// The server does not know the kind, and [`OnMissing::Fail`](crate::OnMissing::Fail) says not to wait for it.
+    #[error("the informer of {informer} cannot sync: {why}")]
+    Missing {
+        /// What it lists and watches.
+        informer: String,
+        /// What the server said.
+        why: InformerError,
+    },
+    /// Nobody subscribes to it any more, so it does not run.
+    #[error("the informer of {informer} does not run: it has no subscriber")]
+    Stopped {
+        /// What it lists and watches.
+        informer: String,
+    },
+}
+
+fn reason(why: Option<&InformerError>) -> String {
+    why.map_or_else(|| "the list has not ended yet".to_owned(), ToString::to_string)
+}
+
+/// One informer was asked for with different options.
+///
+/// Informers of the same resource, namespace and selectors are one; the options of whoever asked first hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the informer of {informer} is shared, but was asked for with different options: {}; use the same ones, or two \
+     factories",
+    .differences.join(", ")
+)]
+pub struct OptionsConflict {
+    pub(crate) informer: String,
+    pub(crate) differences: Vec<String>,
+}
+
+impl OptionsConflict {
+    /// Which informer: resource, scope and selectors.
+    #[must_use]
+    pub fn informer(&self) -> &str {
+        &self.informer
+    }
+
+    /// A phrase for each option that differs, such as `page_size is 500 and 100`.
+    #[must_use]
+    pub fn differences(&self) -> &[String] {
+        &self.differences
+    }
+}

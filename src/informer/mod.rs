@@ -1,0 +1,23 @@
+//! The informer: list and watch of one resource and scope, shared by all who ask for the same.
+//!
+//! `machine` decides (list, watch, resume, list again, wait) and does no I/O; `source` speaks to the API server and
+//! decides nothing; `task` drives the one with the other and fills the cache. Objects stay JSON text until somebody
+//! decodes them, so one object that does not fit its type never harms a list or a watch.
+//!
+//! The informer must not know queues or handlers: it fills a cache, which tells its subscribers.
+
+mod config;
+mod error;
+mod factory;
+mod shared;
+mod status;
+mod target;
+mod task;
+
+pub use config::{InformerConfig, OnMissing, Retry};
+pub use error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
+pub use factory::InformerFactory;
+pub use shared::SharedInformer;
+pub(crate) use shared::{Informer, InformerId, Subscription};
+pub use status::{InformerState, InformerStatus};
+pub(crate) use target::{Resource, Target};

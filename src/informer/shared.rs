@@ -1,0 +1,332 @@
+//! One informer and its users: the task runs while somebody subscribes, and all read one cache.
+//!
+//! Lock order: `task`, then the cache's, then `live`. No lock is held across an await.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kubehandler_core::ObjectKey;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::config::{InformerConfig, OnMissing};
+use super::error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
+use super::status::{InformerState, InformerStatus};
+use super::target::Target;
+use crate::cache::{Cache, DecodeError, Entry, StoredObject, Subscriber, SubscriberId};
+
+/// Tells informers apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct InformerId(u64);
+
+/// List and watch of one target, and the cache that it fills. Untyped: types over one URL share it.
+pub(crate) struct Informer {
+    pub(super) id: InformerId,
+    pub(super) target: Target,
+    pub(super) config: InformerConfig,
+    pub(super) client: kube::Client,
+    // Where the task's jitter begins.
+    pub(super) seed: u64,
+    pub(super) cache: Cache,
+    pub(super) live: Mutex<Live>,
+    pub(super) progress: watch::Sender<Progress>,
+    undecodable: AtomicU64,
+    // Present while somebody subscribes.
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the task tells about itself as it goes.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    pub(super) state: InformerState,
+    pub(super) last_resource_version: Option<String>,
+    pub(super) last_event: Option<Instant>,
+    pub(super) events: u64,
+    pub(super) lists: u64,
+    pub(super) relists: u64,
+    pub(super) skipped: u64,
+}
+
+/// What those who wait for the sync need to know.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress {
+    /// Whether anybody subscribes.
+    pub(super) running: bool,
+    pub(super) synced: bool,
+    /// The failure that the task is in, until it is over.
+    pub(super) failing: Option<InformerError>,
+}
+
+impl Progress {
+    fn is_missing(&self) -> bool {
+        self.failing.as_ref().is_some_and(|why| why.kind() == InformerErrorKind::Missing)
+    }
+}
+
+impl Informer {
+    pub(super) fn new(target: Target, config: InformerConfig, client: kube::Client, seed: u64) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Arc::new(Self {
+            id: InformerId(NEXT.fetch_add(1, Ordering::Relaxed)),
+            target,
+            config,
+            client,
+            seed,
+            cache: Cache::default(),
+            live: Mutex::default(),
+            progress: watch::Sender::default(),
+            undecodable: AtomicU64::new(0),
+            task: Mutex::default(),
+        })
+    }
+
+    /// Tells `subscriber` the present content and every change from now on. The first subscription starts the task.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub(crate) fn subscribe(self: &Arc<Self>, subscriber: Arc<dyn Subscriber>) -> Subscription {
+        let mut task = self.lock_task();
+        let (id, _) = self.cache.subscribe(subscriber);
+        // A task can have ended before its subscriptions if its runtime has.
+        if task.as_ref().is_none_or(JoinHandle::is_finished) {
+            self.progress.send_replace(Progress { running: true, synced: self.cache.is_synced(), failing: None });
+            *task = Some(tokio::spawn(super::task::run(Arc::clone(self), self.cache.begin())));
+        }
+        Subscription { informer: Arc::clone(self), id }
+    }
+
+    fn unsubscribe(&self, id: SubscriberId) {
+        let mut task = self.lock_task();
+        if self.cache.unsubscribe(id) {
+            if let Some(task) = task.take() {
+                task.abort();
+            }
+            *self.lock_live() = Live::default();
+            self.progress.send_replace(Progress::default());
+        }
+    }
+
+    /// Calls `read` with the object under `key`, under the cache's lock: it must be quick and must not call back.
+    pub(crate) fn read<R>(&self, key: &ObjectKey, read: impl FnOnce(Option<&Entry>) -> R) -> R {
+        self.cache.read(key, read)
+    }
+
+    /// All objects, sorted by key.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        self.cache.entries()
+    }
+
+    /// All keys, sorted.
+    pub(crate) fn keys(&self) -> Vec<ObjectKey> {
+        self.cache.keys()
+    }
+
+    /// Whether the cache may be relied on.
+    pub(crate) fn has_synced(&self) -> bool {
+        self.cache.is_synced()
+    }
+
+    /// Waits until the cache may be relied on, at most `deadline`, which stands still while the kind is missing and
+    /// the informer is to wait for it (C9).
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn wait_synced(&self, deadline: Duration) -> Result<(), SyncError> {
+        let mut progress = self.progress.subscribe();
+        let mut left = deadline;
+        loop {
+            let seen = progress.borrow_and_update().clone();
+            let informer = || self.target.to_string();
+            if seen.synced {
+                return Ok(());
+            }
+            if !seen.running {
+                return Err(SyncError::Stopped { informer: informer() });
+            }
+            let suspended = match (&seen.failing, self.config.on_missing) {
+                (Some(why), OnMissing::Fail) if seen.is_missing() => {
+                    return Err(SyncError::Missing { informer: informer(), why: why.clone() });
+                }
+                (_, OnMissing::Wait) => seen.is_missing(),
+                (_, OnMissing::StartWithout | OnMissing::Fail) => false,
+            };
+            let begun = Instant::now();
+            // The sender lives as long as `self`, so a change is all that can come.
+            if suspended {
+                let _ = progress.changed().await;
+            } else if timeout_at(begun + left, progress.changed()).await.is_err() {
+                return Err(SyncError::Deadline { informer: informer(), deadline, why: seen.failing });
+            } else {
+                left = left.saturating_sub(begun.elapsed());
+            }
+        }
+    }
+
+    /// The typed object; failures are counted.
+    pub(crate) fn decode<K: DeserializeOwned>(&self, object: &StoredObject) -> Result<Arc<K>, DecodeError> {
+        object.decode().map(Arc::new).inspect_err(|_| {
+            self.undecodable.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    /// Tells whether two handles mean one informer.
+    pub(crate) fn id(&self) -> InformerId {
+        self.id
+    }
+
+    /// What it lists and watches.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(crate) fn status(&self) -> InformerStatus {
+        let entries = self.cache.entries();
+        let live = self.lock_live();
+        InformerStatus {
+            state: live.state.clone(),
+            synced: self.cache.is_synced(),
+            objects: entries.len(),
+            last_resource_version: live.last_resource_version.clone(),
+            last_event: live.last_event,
+            events: live.events,
+            lists: live.lists,
+            relists: live.relists,
+            skipped: live.skipped,
+            undecodable: self.undecodable.load(Ordering::Relaxed),
+            bytes: entries.iter().map(|entry| entry.object.body_len()).sum(),
+        }
+    }
+
+    fn lock_task(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn lock_live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Informer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Informer")
+            .field("id", &self.id)
+            .field("target", &self.target.to_string())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Keeps a subscriber told and the informer running. Dropping it ends the former, and with the last one the latter:
+/// the task is aborted and the cache emptied.
+#[derive(Debug)]
+#[must_use = "dropping a subscription ends it"]
+pub(crate) struct Subscription {
+    informer: Arc<Informer>,
+    id: SubscriberId,
+}
+
+impl Subscription {
+    /// What is subscribed to.
+    pub(crate) fn informer(&self) -> &Arc<Informer> {
+        &self.informer
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.informer.unsubscribe(self.id);
+    }
+}
+
+/// A shared cache of one kind of object, kept up to date by a list and a watch.
+///
+/// Had from an [`InformerFactory`](crate::InformerFactory). It runs while somebody uses it (an event loop that runs a
+/// handler of it); before and after, its cache is empty. Cheap to clone.
+pub struct SharedInformer<K> {
+    informer: Arc<Informer>,
+    conflict: Option<Arc<OptionsConflict>>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> Clone for SharedInformer<K> {
+    fn clone(&self) -> Self {
+        Self { informer: Arc::clone(&self.informer), conflict: self.conflict.clone(), kind: PhantomData }
+    }
+}
+
+impl<K> fmt::Debug for SharedInformer<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SharedInformer").field(&self.describe()).finish()
+    }
+}
+
+impl<K> SharedInformer<K> {
+    pub(super) fn new(informer: Arc<Informer>, conflict: Option<OptionsConflict>) -> Self {
+        Self { informer, conflict: conflict.map(Arc::new), kind: PhantomData }
+    }
+
+    /// The informer behind it.
+    pub(crate) fn informer(&self) -> &Arc<Informer> {
+        &self.informer
+    }
+
+    /// Whether the cache holds all objects that the first list named.
+    #[must_use]
+    pub fn has_synced(&self) -> bool {
+        self.informer.has_synced()
+    }
+
+    /// What it is doing and what it has done.
+    #[must_use]
+    pub fn status(&self) -> InformerStatus {
+        self.informer.status()
+    }
+
+    /// The keys of all objects in the cache, sorted.
+    #[must_use]
+    pub fn keys(&self) -> Vec<ObjectKey> {
+        self.informer.keys()
+    }
+
+    /// How many objects are in the cache.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.informer.cache.len()
+    }
+
+    /// Whether the cache is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Which resource, scope and selectors: `deployments.apps in namespace web, labels app=shop`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        self.informer.target.to_string()
+    }
+
+    /// In which options this request differed from the one that the shared informer was made for, if it did.
+    #[must_use]
+    pub fn conflict(&self) -> Option<&OptionsConflict> {
+        self.conflict.as_deref()
+    }
+}
+
+impl<K: DeserializeOwned> SharedInformer<K> {
+    /// The object under `key`, decoded now; `None` if the cache has none.
+    #[must_use]
+    pub fn get(&self, key: &ObjectKey) -> Option<Result<Arc<K>, DecodeError>> {
+        let object = self.informer.read(key, |entry| entry.map(|entry| Arc::clone(&entry.object)))?;
+        Some(self.informer.decode(&object))
+    }
+
+    /// All objects, sorted by key, each decoded now: one that does not fit `K` is an error of its own.
+    #[must_use]
+    pub fn list(&self) -> Vec<Result<Arc<K>, DecodeError>> {
+        self.informer.entries().iter().map(|entry| self.informer.decode(&entry.object)).collect()
+    }
+}

@@ -1,0 +1,91 @@
+//! What an informer lists and watches: the resource, the scope, the selectors. Two that agree share one informer.
+
+use std::fmt;
+
+use crate::cache::TypeMeta;
+
+/// A resource, as its URL and its objects name it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Resource {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) plural: String,
+    pub(crate) kind: String,
+}
+
+impl Resource {
+    pub(crate) fn of<K: kube::Resource>(dynamic_type: &K::DynamicType) -> Self {
+        Self {
+            group: K::group(dynamic_type).into_owned(),
+            version: K::version(dynamic_type).into_owned(),
+            plural: K::plural(dynamic_type).into_owned(),
+            kind: K::kind(dynamic_type).into_owned(),
+        }
+    }
+
+    /// `v1`, `apps/v1`.
+    pub(crate) fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
+}
+
+impl fmt::Display for Resource {
+    /// `pods`, `deployments.apps`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.plural)?;
+        if self.group.is_empty() { Ok(()) } else { write!(f, ".{}", self.group) }
+    }
+}
+
+/// What makes an informer the same or another one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Target {
+    pub(crate) resource: Resource,
+    pub(crate) namespace: Option<String>,
+    pub(crate) label_selector: Option<String>,
+    pub(crate) field_selector: Option<String>,
+    // Whether the server is asked for metadata only.
+    pub(crate) metadata_only: bool,
+}
+
+impl Target {
+    /// `/apis/apps/v1/namespaces/web/deployments`.
+    pub(crate) fn path(&self) -> String {
+        let Resource { group, version, plural, .. } = &self.resource;
+        let prefix = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
+        match &self.namespace {
+            None => format!("{prefix}/{plural}"),
+            Some(namespace) => format!("{prefix}/namespaces/{namespace}/{plural}"),
+        }
+    }
+
+    /// What the objects of an answer are, where they do not say it themselves.
+    pub(crate) fn types(&self) -> TypeMeta {
+        if self.metadata_only {
+            TypeMeta { api_version: "meta.k8s.io/v1".to_owned(), kind: "PartialObjectMetadata".to_owned() }
+        } else {
+            TypeMeta { api_version: self.resource.api_version(), kind: self.resource.kind.clone() }
+        }
+    }
+
+    /// `in namespace web`, `at cluster scope`: where the right to list must be had.
+    pub(crate) fn scope(&self) -> String {
+        self.namespace
+            .as_ref()
+            .map_or_else(|| "at cluster scope".to_owned(), |namespace| format!("in namespace {namespace}"))
+    }
+}
+
+impl fmt::Display for Target {
+    /// `deployments.apps in namespace web, labels app=shop`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.resource, self.scope())?;
+        if let Some(selector) = &self.label_selector {
+            write!(f, ", labels {selector}")?;
+        }
+        if let Some(selector) = &self.field_selector {
+            write!(f, ", fields {selector}")?;
+        }
+        if self.metadata_only { f.write_str(", metadata only") } else { Ok(()) }
+    }
+}
