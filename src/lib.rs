@@ -7,6 +7,6 @@ mod json;
 pub use cache::DecodeError;
 pub use informer::{
     InformerConfig, InformerError, InformerErrorKind, InformerFactory, InformerState, InformerStatus, OnMissing,
-    OptionsConflict, Retry, SharedInformer, SyncError,
+    OptionsConflict, RetryInterval, SharedInformer, SyncError,
 };
 pub use kubehandler_core::{EventType, ObjectKey};

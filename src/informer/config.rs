@@ -21,14 +21,14 @@ pub enum OnMissing {
 /// The n-th wait in a row is drawn between half of and the whole of `initial × 2ⁿ⁻¹`, at most `max`. A wait that the
 /// server asks for (`Retry-After`) is kept where it is longer. Success begins anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
+pub struct RetryInterval {
     /// The first wait's upper end: 800 ms by default, as client-go's.
     pub initial: Duration,
     /// No wait is longer, unless the server asks for it: 30 s by default.
     pub max: Duration,
 }
 
-impl Default for Retry {
+impl Default for RetryInterval {
     fn default() -> Self {
         Self { initial: Duration::from_millis(800), max: Duration::from_secs(30) }
     }
@@ -56,7 +56,7 @@ pub struct InformerConfig {
     pub(crate) watch_grace: Duration,
     pub(crate) read_timeout: Duration,
     pub(crate) on_missing: OnMissing,
-    pub(crate) retry: Retry,
+    pub(crate) retry: RetryInterval,
 }
 
 impl Default for InformerConfig {
@@ -72,7 +72,7 @@ impl Default for InformerConfig {
             watch_grace: Duration::from_secs(30),
             read_timeout: Duration::from_secs(60),
             on_missing: OnMissing::default(),
-            retry: Retry::default(),
+            retry: RetryInterval::default(),
         }
     }
 }
@@ -160,7 +160,7 @@ impl InformerConfig {
 
     /// How long to wait before a failed request is tried again.
     #[must_use]
-    pub fn retry(mut self, retry: Retry) -> Self {
+    pub fn retry(mut self, retry: RetryInterval) -> Self {
         self.retry = retry;
         self
     }

@@ -14,7 +14,7 @@ mod status;
 mod target;
 mod task;
 
-pub use config::{InformerConfig, OnMissing, Retry};
+pub use config::{InformerConfig, OnMissing, RetryInterval};
 pub use error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
 pub use factory::InformerFactory;
 pub use shared::SharedInformer;
