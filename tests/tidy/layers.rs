@@ -1,0 +1,192 @@
+//! Who may know whom: the table of `docs/ARCHITECTURE.md`, checked on the sources.
+//!
+//! Within a crate a part lists the parts that it may name, so that a new one is a decision; of other crates it lists
+//! those that it must not name.
+
+use std::fmt;
+
+use crate::Complaint;
+use crate::facts::Named;
+use crate::tree::Source;
+
+/// A part of a package and what it may know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layer {
+    /// The package's folder; `""` for the root package.
+    pub(crate) package: &'static str,
+    /// The part: its first module; `""` for the whole package.
+    pub(crate) part: &'static str,
+    /// The package's other modules and re-exports that it may name; `None` if any.
+    pub(crate) may_know: Option<&'static [&'static str]>,
+    /// Other crates, or paths within them, that it must not name.
+    pub(crate) must_not_know: &'static [&'static str],
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.package, self.part) {
+            (package, "") => f.write_str(package),
+            ("", part) => f.write_str(part),
+            (package, part) => write!(f, "{package}'s {part}"),
+        }
+    }
+}
+
+/// Clocks and generators that no seed and no paused clock reaches.
+const WILD: &[&str] = &[
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "std::thread",
+    "rand::rng",
+    "rand::rngs::ThreadRng",
+    "rand::random",
+];
+
+/// Every rule.
+pub(crate) const LAYERS: &[Layer] = &[
+    Layer { package: "core", part: "", may_know: None, must_not_know: WILD },
+    Layer {
+        package: "core",
+        part: "",
+        may_know: None,
+        must_not_know: &["tokio", "tokio_util", "futures", "kube", "k8s_openapi", "kubehandler", "tracing"],
+    },
+    Layer {
+        package: "core",
+        part: "dispatch",
+        may_know: Some(&["EventType", "Life", "ObjectKey", "ResourceVersion"]),
+        must_not_know: &[],
+    },
+    Layer {
+        package: "",
+        part: "informer",
+        may_know: Some(&["cache", "clock", "json", "sync"]),
+        must_not_know: &["kubehandler_core::queue", "kubehandler_core::dispatch"],
+    },
+    Layer {
+        package: "",
+        part: "cache",
+        may_know: Some(&["json", "sync"]),
+        must_not_know: &["kubehandler_core::queue", "kubehandler_core::dispatch", "http", "tokio"],
+    },
+    // It judges the library, and so must not share its mistakes.
+    Layer { package: "testkit", part: "", may_know: None, must_not_know: &["kubehandler", "kubehandler_core"] },
+    Layer {
+        package: "testcluster",
+        part: "",
+        may_know: None,
+        must_not_know: &["kubehandler", "kubehandler_core", "kubehandler_testkit", "kube", "tokio"],
+    },
+];
+
+/// Names that a part uses and must not know.
+pub(crate) fn check(sources: &[Source], layers: &[Layer]) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    for layer in layers {
+        for source in sources.iter().filter(|source| is_in(source, layer)) {
+            for path in &source.facts.paths {
+                if let Some(named) = forbidden(source, path, layer) {
+                    complaints.push(format!("{}:{}: {layer} must not know `{named}`", source.path, path.line));
+                }
+            }
+        }
+    }
+    complaints
+}
+
+fn is_in(source: &Source, layer: &Layer) -> bool {
+    let folder = if layer.package.is_empty() { "src/".to_owned() } else { format!("{}/src/", layer.package) };
+    let in_part =
+        |module: &Vec<String>| layer.part.is_empty() || module.first().is_some_and(|first| first == layer.part);
+    source.path.starts_with(&folder) && source.module.as_ref().is_some_and(in_part)
+}
+
+/// The path spelled out, if the layer must not know it.
+fn forbidden(source: &Source, path: &Named, layer: &Layer) -> Option<String> {
+    if let Some(own) = own_path(source, path) {
+        let first = own.first()?;
+        let known = first == layer.part || layer.may_know?.contains(&first.as_str());
+        return (!known).then(|| format!("crate::{}", own.join("::")));
+    }
+    let starts = |prefix: &str| path.name == prefix || path.name.starts_with(&format!("{prefix}::"));
+    layer.must_not_know.iter().any(|prefix| starts(prefix)).then(|| path.name.clone())
+}
+
+/// The path from the crate's root, for one that begins with `crate`, `self` or `super`.
+fn own_path(source: &Source, path: &Named) -> Option<Vec<String>> {
+    let mut base: Vec<String> = source.module.iter().flatten().chain(&path.inside).cloned().collect();
+    let segments: Vec<&str> = path.name.split("::").collect();
+    let mut rest = segments.as_slice();
+    match *segments.first()? {
+        "crate" => {
+            base.clear();
+            rest = &segments[1..];
+        }
+        "self" => rest = &segments[1..],
+        "super" => {
+            while let ["super", tail @ ..] = rest {
+                base.pop();
+                rest = tail;
+            }
+        }
+        _ => return None,
+    }
+    Some(base.into_iter().chain(rest.iter().map(|it| (*it).to_owned())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::Tree;
+
+    const QUEUE: &[Layer] = &[Layer {
+        package: "",
+        part: "queue",
+        may_know: Some(&["clock"]),
+        must_not_know: &["kube", "std::time::Instant"],
+    }];
+
+    fn complaints(queue: &str) -> Vec<Complaint> {
+        let files = [
+            ("Cargo.toml", ""),
+            ("src/lib.rs", "mod queue;"),
+            ("src/queue/mod.rs", "mod state;"),
+            ("src/queue/state.rs", queue),
+        ];
+        check(&Tree::of(&files).sources, QUEUE)
+    }
+
+    #[test]
+    fn what_a_part_may_know_it_may_name_in_any_way() {
+        for fine in [
+            "use crate::clock::Clock; use crate::queue::X; use super::Y; use super::super::clock;",
+            "use std::time::Duration; mod tests { use super::*; }",
+            "fn f() { kube_like::x(); self::g(); Kube::new(); }",
+        ] {
+            assert_eq!(complaints(fine), [""; 0], "{fine}");
+        }
+    }
+
+    #[test]
+    fn what_a_part_must_not_know_is_found_however_it_is_named() {
+        for bad in [
+            "use kube::Client;",
+            "use std::{time::{Duration, Instant}};",
+            "fn f(client: kube::Client) {}",
+            "fn f() { g!(kube::x()) }",
+            "use crate::{clock, informer::X};",
+            "use super::super::informer::X;",
+            "use crate::SharedInformer;",
+            "mod tests { use super::super::super::informer; }",
+        ] {
+            assert_eq!(complaints(bad).len(), 1, "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_layer_names_a_part_that_exists() {
+        for layer in LAYERS {
+            assert!(Tree::workspace().sources.iter().any(|source| is_in(source, layer)), "{layer:?}");
+        }
+    }
+}
