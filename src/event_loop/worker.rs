@@ -43,12 +43,12 @@ async fn turn(shared: &Shared, lane: &Lane, taken: Taken<ObjectKey>, calls: &Can
         shared.queue.skipped(lane.flow, &taken.key);
         return;
     };
-    let waited = shared.clock.now().since(taken.since);
-    let wait = Wait { causes: taken.causes, changes: taken.changes, waited, attempt: taken.attempt };
+    let Taken { key, causes, changes, attempt, since, .. } = taken;
+    let wait = Wait { causes, changes, waited: shared.clock.now().since(since), attempt };
     let token = calls.child_token();
     // However the call ends, even by being dropped, its token is cancelled.
     let _ended = token.clone().drop_guard();
-    let call = Call::new((step, event), taken.key, subject, &wait, Arc::clone(&lane.informer), token);
+    let call = Call::new((step, event), key, subject, &wait, Arc::clone(&lane.informer), token);
     let call = Arc::new(call);
     let result = {
         let _running = RunningGuard::new(shared, lane, &call);
