@@ -45,10 +45,10 @@ async fn turn(shared: &Shared, lane: &Lane, taken: Taken<ObjectKey>, calls: &Can
     };
     let Taken { key, causes, changes, attempt, since, .. } = taken;
     let wait = Wait { causes, changes, waited: shared.clock.now().since(since), attempt };
-    let token = calls.child_token();
+    let cancellation = calls.child_token();
     // However the call ends, even by being dropped, its token is cancelled.
-    let _ended = token.clone().drop_guard();
-    let call = Call::new((step, event), key, subject, &wait, Arc::clone(&lane.informer), token);
+    let _ended = cancellation.clone().drop_guard();
+    let call = Call::new((step, event), key, subject, &wait, Arc::clone(&lane.informer), cancellation);
     let call = Arc::new(call);
     let result = {
         let _running = RunningGuard::new(shared, lane, &call);
@@ -188,7 +188,7 @@ fn log_failure(shared: &Shared, lane: &Lane, call: &Call, error: &str, settled: 
             }
         }
         Settled::Idle | Settled::Queued | Settled::Limited(_) => {
-            warn!(%handler, %key, %event, attempt, %error, "call failed")
+            warn!(%handler, %key, %event, attempt, %error, "call failed");
         }
     }
 }
