@@ -9,7 +9,6 @@
 pub mod dispatch;
 mod event;
 pub mod key;
-pub mod queue;
 pub mod store;
 pub mod time;
 pub mod version;

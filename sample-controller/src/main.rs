@@ -1,2 +1,6 @@
-//! Placeholder.
-fn main() {}
+//! Prints the `CustomResourceDefinition`.
+
+fn main() -> anyhow::Result<()> {
+    print!("{}", sample_controller::crd::yaml()?);
+    Ok(())
+}
