@@ -1,7 +1,6 @@
 //! Informers by what they watch: whoever asks for the same gets the same one.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::config::InformerConfig;
@@ -30,7 +29,7 @@ impl InformerFactory {
     /// Informers that use `client`, over all namespaces and with the default options.
     #[must_use]
     pub fn new(client: kube::Client) -> Self {
-        Self { client, defaults: InformerConfig::default(), seed: drawn_seed(), shared: Arc::default() }
+        Self { client, defaults: InformerConfig::default(), seed: crate::clock::drawn_seed(), shared: Arc::default() }
     }
 
     /// Changes what [`informer`](Self::informer) and [`informer_with`](Self::informer_with) ask for.
@@ -111,9 +110,4 @@ impl InformerFactory {
         shared.insert(target, Arc::downgrade(&informer));
         SharedInformer::new(informer, None)
     }
-}
-
-/// A seed that differs from process to process: what std draws for its hash maps.
-fn drawn_seed() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

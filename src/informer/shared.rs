@@ -178,6 +178,11 @@ impl Informer {
         self.id
     }
 
+    /// Whether it cannot list or watch at the moment.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.progress.borrow().failing.is_some()
+    }
+
     /// What it lists and watches.
     pub(crate) fn target(&self) -> &Target {
         &self.target

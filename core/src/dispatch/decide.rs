@@ -57,6 +57,7 @@ impl Step {
 
 /// The step that bridges what the handler has settled and what the cache holds.
 #[must_use]
+#[expect(clippy::match_same_arms, reason = "an arm a row of the contract's table")]
 pub fn decide(record: Option<&Record>, cache: Option<Seen<'_>>, unchanged: WhenUnchanged) -> Step {
     match (record, cache) {
         (None, None) => Step::Nothing,
@@ -94,6 +95,7 @@ mod tests {
     const V2: ResourceVersion = ResourceVersion::Number(2);
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "a table of literals")]
     fn check(
         record: impl Into<Option<Record>>,
         cache: Option<(Life, ResourceVersion)>,

@@ -4,9 +4,11 @@
 //! knows storage, HTTP or a clock: a time that ends up in an object is an argument. Whether a kind accepts a kind of patch
 //! (custom resources refuse strategic ones with 415) is the server's business.
 
+mod apply;
 mod json;
 mod merge;
 
+pub(crate) use apply::{ApplyOptions, apply, conflict_message};
 pub(crate) use json::json;
 pub(crate) use merge::merge;
 
@@ -27,17 +29,17 @@ pub(crate) enum PatchError {
     },
     /// Server-side apply: others own what this manager wants to change. 409 `Conflict`.
     Conflict(Vec<ApplyConflict>),
+    /// An applied configuration that does not fit the kind's fields: 500, without a reason, as the real server answers.
+    Internal(String),
     /// A JSON patch of more operations than the server is willing to run: 413.
     TooLarge(String),
 }
 
-/// One field that another manager owns.
+/// One field that another manager owns. The cause's message is `conflict with ` and the manager.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApplyConflict {
-    /// The owner.
+    /// The owner as messages name it: `"kubectl" using apps/v1`.
     pub(crate) manager: String,
-    /// The owner as messages name it: `conflict with "kubectl" using apps/v1`.
-    pub(crate) message: String,
     /// The field: `.spec.replicas`.
     pub(crate) field: String,
 }

@@ -20,7 +20,7 @@ mod validate;
 
 use serde_json::Value;
 
-pub(crate) use node::{ListType, MapType, Node, TypeName};
+pub(crate) use node::{Additional, ListType, MapType, Node, TypeName};
 
 use crate::field::{FieldError, Path};
 

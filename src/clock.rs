@@ -1,0 +1,40 @@
+//! The one clock, and the one place where chance enters: moments for the pure parts, counted from an epoch,
+//! sleeping until one, and a seed for the pure parts' generators.
+//!
+//! It is tokio's clock underneath, so a test that pauses that one holds every decision of the library still.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+
+use kubehandler_core::Timestamp;
+use tokio::time::Instant;
+
+/// Reads tokio's clock as [`Timestamp`]s. Copies count from the same epoch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    epoch: Instant,
+}
+
+impl Clock {
+    /// A clock whose epoch is now.
+    pub(crate) fn new() -> Self {
+        Self { epoch: Instant::now() }
+    }
+
+    /// This moment.
+    pub(crate) fn now(self) -> Timestamp {
+        Timestamp::from_epoch(self.epoch.elapsed())
+    }
+
+    /// Ends at `at`, at once where that has passed, never for moments beyond what the clock can count.
+    pub(crate) async fn sleep_until(self, at: Timestamp) {
+        match self.epoch.checked_add(at.since_epoch()) {
+            Some(deadline) => tokio::time::sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A seed that differs from process to process: what std draws for its hash maps.
+pub(crate) fn drawn_seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

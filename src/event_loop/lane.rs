@@ -1,0 +1,200 @@
+//! One registered handler and what the loop keeps for it.
+//!
+//! A lane's ledger is written under its informer's store lock only, or between a call's end and its key's release: so
+//! a decision and the cache state that it rests on belong together (core's dispatch ledger, invariant L2).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kubehandler_core::ObjectKey;
+use kubehandler_core::dispatch::{Decision, Ledger, Seen, Settlement, Tombstone, WhenUnchanged};
+use kubehandler_core::queue::{Cause, Causes, FlowId, Wake};
+
+use super::call::Subject;
+use super::erased::ErasedHandler;
+use super::options::HandlerOptions;
+use crate::cache::{Change, Entry, Origin, StoredObject, Subscriber};
+use crate::informer::Informer;
+use crate::queue::AsyncQueue;
+
+/// A registered handler.
+pub(crate) struct Lane {
+    pub(crate) name: Arc<str>,
+    pub(crate) flow: FlowId,
+    pub(crate) handler: Arc<dyn ErasedHandler>,
+    pub(crate) informer: Arc<Informer>,
+    pub(crate) options: HandlerOptions,
+    ledger: Mutex<Ledger<Arc<StoredObject>>>,
+    // Why a key's last call failed; gone with its next success. One entry a failing key, so bounded by the keys.
+    errors: Mutex<HashMap<ObjectKey, Arc<str>>>,
+    // Set by the first warning that the handler requeues without end: one a handler and run is enough.
+    spinning: AtomicBool,
+}
+
+/// What a worker is to call, decided under the store's lock.
+pub(crate) enum Turn {
+    Nothing,
+    Call { step: kubehandler_core::dispatch::Step, subject: Subject, successor: bool },
+}
+
+impl Lane {
+    pub(crate) fn new(
+        name: Arc<str>,
+        flow: FlowId,
+        handler: Arc<dyn ErasedHandler>,
+        informer: Arc<Informer>,
+        options: HandlerOptions,
+    ) -> Self {
+        let (ledger, errors) = (Mutex::default(), Mutex::default());
+        Self { name, flow, handler, informer, options, ledger, errors, spinning: AtomicBool::new(false) }
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger<Arc<StoredObject>>> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What bridges the record and the cache for `key`.
+    pub(crate) fn decide(&self, key: &ObjectKey, causes: Causes) -> Turn {
+        self.informer.read(key, |entry| {
+            let seen = entry.map(|entry| Seen { life: entry.object.life(), version: entry.object.version() });
+            let decision = self.ledger().decide(key, seen, when_unchanged(causes));
+            match (decision, entry) {
+                (Decision::Current(step), Some(entry)) => {
+                    Turn::Call { step, subject: current(entry), successor: false }
+                }
+                (Decision::Delete { tombstone, successor }, _) => {
+                    let step = kubehandler_core::dispatch::Step::Delete { successor };
+                    Turn::Call { step, subject: last_known(tombstone), successor }
+                }
+                (Decision::Nothing | Decision::Current(_), _) => Turn::Nothing,
+            }
+        })
+    }
+
+    pub(crate) fn settle(&self, key: &ObjectKey, settlement: Settlement<'_>) {
+        self.ledger().settle(key, settlement);
+    }
+
+    /// The keys that the handler has met, sorted.
+    pub(crate) fn keys(&self) -> Vec<ObjectKey> {
+        self.ledger().keys()
+    }
+
+    pub(crate) fn record_name(&self, key: &ObjectKey) -> Option<&'static str> {
+        self.ledger().record(key).map(kubehandler_core::dispatch::Record::name)
+    }
+
+    pub(crate) fn note_error(&self, key: &ObjectKey, error: Option<Arc<str>>) {
+        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        match error {
+            Some(error) => drop(errors.insert(key.clone(), error)),
+            None => drop(errors.remove(key)),
+        }
+    }
+
+    /// Whether it was warned of before; it counts as warned from now on.
+    pub(crate) fn warned_of_spinning(&self) -> bool {
+        self.spinning.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn last_error(&self, key: &ObjectKey) -> Option<Arc<str>> {
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+}
+
+fn current(entry: &Entry) -> Subject {
+    Subject { object: Arc::clone(&entry.object), preexisting: entry.preexisting, may_be_stale: false }
+}
+
+fn last_known(tombstone: Tombstone<Arc<StoredObject>>) -> Subject {
+    Subject { object: tombstone.last, preexisting: false, may_be_stale: tombstone.may_be_stale }
+}
+
+fn when_unchanged(causes: Causes) -> WhenUnchanged {
+    let has = |cause| causes.contains(cause);
+    if has(Cause::Requeue) || has(Cause::Resync) {
+        WhenUnchanged::Reconcile
+    } else if has(Cause::Mapped) || has(Cause::Reinjected) || has(Cause::Manual) {
+        WhenUnchanged::Update
+    } else {
+        WhenUnchanged::Nothing
+    }
+}
+
+fn cause(origin: Origin) -> Cause {
+    match origin {
+        Origin::InitialList | Origin::Replay => Cause::InitialList,
+        Origin::Relist => Cause::Relist,
+        Origin::Watch => Cause::Change,
+    }
+}
+
+/// Wakes a lane's keys when their objects change.
+pub(crate) struct WakeOnChange {
+    pub(crate) lane: Arc<Lane>,
+    pub(crate) queue: AsyncQueue<ObjectKey>,
+}
+
+impl Subscriber for WakeOnChange {
+    fn changed(&self, change: Change<'_>, origin: Origin) {
+        let cause = cause(origin);
+        let (key, wake) = match change {
+            Change::Added { new } => (new.object.key(), Wake::new(cause).resets_settle(true)),
+            Change::Updated { old, new } => {
+                // A user's change of the spec is to be seen within a second, however often the handler has failed (C5).
+                let respecified = old.generation() != new.object.generation();
+                (new.object.key(), Wake::new(cause).resets_settle(respecified))
+            }
+            Change::Removed { last, may_be_stale } => {
+                self.lane.ledger().removed(last.key(), last.life(), Arc::clone(last), may_be_stale);
+                (last.key(), Wake::new(cause).resets_settle(true).deletion(true))
+            }
+        };
+        self.queue.add(self.lane.flow, key, wake);
+    }
+}
+
+/// Wakes the owners of a changed object, in the lane of the owners' handler.
+pub(crate) struct WakeOwners {
+    pub(crate) lane: Arc<Lane>,
+    pub(crate) queue: AsyncQueue<ObjectKey>,
+}
+
+impl WakeOwners {
+    fn wake(&self, owned: &StoredObject) {
+        let resource = &self.lane.informer.target().resource;
+        for owner in owned.owners() {
+            if *owner.kind != *resource.kind || owner.group() != resource.group {
+                continue;
+            }
+            // An owner is in its objects' namespace or cluster-scoped. A key that the cache does not hold is dropped
+            // by the worker that takes it, which spares the lock of another informer's store here.
+            for namespace in [owned.key().namespace(), None] {
+                if let Ok(key) = ObjectKey::new(namespace, &owner.name) {
+                    self.queue.add(self.lane.flow, &key, Wake::new(Cause::Mapped));
+                }
+                if owned.key().namespace().is_none() {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+impl Subscriber for WakeOwners {
+    fn changed(&self, change: Change<'_>, origin: Origin) {
+        match (change, origin) {
+            // Before the start every owner waits for its `add` anyway (C9).
+            (_, Origin::InitialList | Origin::Replay) => {}
+            (Change::Added { new }, _) => self.wake(&new.object),
+            (Change::Updated { old, new }, _) => {
+                if old.owners() != new.object.owners() {
+                    self.wake(old);
+                }
+                self.wake(&new.object);
+            }
+            (Change::Removed { last, .. }, _) => self.wake(last),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The event loop: ties informers, queue and dispatch to handlers.
+//!
+//! It owns registration, the workers, retries, draining and the handle. Calls flow one way:
+//! an informer's change wakes a key in the queue ([`lane`]), a worker takes it, asks the handler's ledger what
+//! bridges the record and the cache, makes the call under its guards and settles it ([`worker`]).
+//!
+//! Lock order: an informer's store, then a lane's ledger, then the queue. Handlers' code never runs under a lock.
+
+mod call;
+mod context;
+mod drain;
+mod erased;
+mod funcs;
+mod handle;
+mod handler;
+mod lane;
+mod options;
+mod reconciler;
+mod register;
+mod report;
+mod retry;
+mod run;
+mod worker;
+
+pub use context::Context;
+pub use funcs::HandlerFuncs;
+pub use handle::{EventLoopHandle, KeySnapshot, KeyState, Snapshot, UnknownHandler};
+pub use handler::{DefaultHandler, EventHandler};
+pub use options::HandlerOptions;
+pub use reconciler::{Reconciler, Reconciling};
+pub use register::{EventLoop, EventLoopBuilder, RegisterError};
+pub use report::{AbandonedKey, CallCounts, Ending, RunError, RunReport, RunningCall};
+pub use retry::{Permanent, Retry};

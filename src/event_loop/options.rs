@@ -1,0 +1,97 @@
+//! How one handler's calls are scheduled and retried.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kubehandler_core::queue::{BackoffConfig, FlowConfig, RetryLimit};
+
+use crate::informer::{Informer, SharedInformer};
+
+/// How one handler's calls are scheduled and retried. The defaults are the delivery contract's.
+///
+/// ```
+/// use std::time::Duration;
+/// use kubehandler::HandlerOptions;
+///
+/// let options = HandlerOptions::default().resync(Duration::from_secs(600)).deadline(Duration::from_secs(60));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct HandlerOptions {
+    pub(crate) flow: FlowConfig,
+    pub(crate) deadline: Duration,
+    pub(crate) resync: Option<Duration>,
+    pub(crate) owned: Vec<Arc<Informer>>,
+}
+
+impl Default for HandlerOptions {
+    fn default() -> Self {
+        Self { flow: FlowConfig::default(), deadline: Duration::from_secs(300), resync: None, owned: Vec::new() }
+    }
+}
+
+impl HandlerOptions {
+    /// The default options.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long a call may take before it is dropped and counts as failed: 5 minutes by default.
+    ///
+    /// It acts at the call's await points: a call that blocks its thread cannot be dropped.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Calls [`reconcile`](super::EventHandler::reconcile) for every settled object once in `interval`; off by default.
+    ///
+    /// A resync waits behind fresh work, never touches an object whose `add` or `delete` has not succeeded yet, and
+    /// never pulls a retry forward; it releases keys that the retry cap has parked. An interval of zero turns it off.
+    pub fn resync(mut self, interval: Duration) -> Self {
+        self.resync = (!interval.is_zero()).then_some(interval);
+        self
+    }
+
+    /// The handler's share of the workers in relation to other handlers: 1 by default.
+    pub fn weight(mut self, weight: NonZeroU32) -> Self {
+        self.flow.weight = weight;
+        self
+    }
+
+    /// The most calls of this handler that run at once; unlimited by default (the workers are the limit).
+    pub fn max_concurrent(mut self, calls: NonZeroUsize) -> Self {
+        self.flow.max_concurrent = Some(calls);
+        self
+    }
+
+    /// After this many failed attempts a key is parked until its next change, a resync, or a release by hand. Off by
+    /// default: retries go on for ever. Never applies to deletes.
+    pub fn retry_cap(mut self, attempts: NonZeroU32) -> Self {
+        self.flow.retry_cap = Some(attempts);
+        self
+    }
+
+    /// How failed calls are spaced: 5 ms doubling to 1,000 s by default.
+    pub fn backoff(mut self, backoff: BackoffConfig) -> Self {
+        self.flow.backoff = backoff;
+        self
+    }
+
+    /// The most retries of this handler, all keys together: 100 a second with a burst of 100 by default; `None` lifts it.
+    pub fn retry_limit(mut self, limit: Option<RetryLimit>) -> Self {
+        self.flow.retry_limit = limit;
+        self
+    }
+
+    /// Wakes an object when something that it owns changes: an object of `informer` whose `metadata.ownerReferences`
+    /// name it. The cause is [`Cause::Mapped`](kubehandler_core::queue::Cause::Mapped), the call `update`.
+    ///
+    /// Both the old and the new owners are woken when the references change, and the last known ones on a deletion. An
+    /// owner that the handler's informer does not hold is ignored. No call is made before `informer` has synced, too.
+    pub fn owns<C>(mut self, informer: &SharedInformer<C>) -> Self {
+        self.owned.push(Arc::clone(informer.informer()));
+        self
+    }
+}

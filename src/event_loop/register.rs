@@ -1,0 +1,191 @@
+//! Building an event loop: its options, its handlers, and what is refused.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kubehandler_core::ObjectKey;
+use tokio_util::sync::CancellationToken;
+
+use super::erased::ErasedHandler;
+use super::handle::EventLoopHandle;
+use super::handler::EventHandler;
+use super::lane::Lane;
+use super::run::Shared;
+use crate::clock::{Clock, drawn_seed};
+use crate::informer::OptionsConflict;
+use crate::queue::AsyncQueue;
+
+/// Runs [`EventHandler`]s: one queue, N workers, the delivery contract.
+///
+/// ```no_run
+/// use k8s_openapi::api::core::v1::ConfigMap;
+/// use kubehandler::{CancellationToken, EventLoop, HandlerFuncs, InformerFactory};
+///
+/// # async fn example(client: kube::Client) -> anyhow::Result<()> {
+/// let informers = InformerFactory::new(client);
+/// let mut event_loop = EventLoop::new("my-controller");
+/// event_loop.register(HandlerFuncs::new("configmaps", informers.informer::<ConfigMap>()).on_add(
+///     |_ctx, namespace, name| async move {
+///         println!("{namespace}/{name} is new");
+///         Ok(())
+///     },
+/// ))?;
+/// let report = event_loop.run(CancellationToken::new(), 2).await?;
+/// println!("{report}");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Registering a handler after the start, or running twice, does not compile: [`run`](Self::run) takes the loop by value.
+#[must_use = "an event loop does nothing until it runs"]
+pub struct EventLoop {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) config: Config,
+}
+
+/// An event loop's own options.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) drain_deadline: Duration,
+    pub(crate) sync_deadline: Duration,
+    pub(crate) abort: CancellationToken,
+}
+
+/// Sets an [`EventLoop`]'s options; [`EventLoop::builder`] begins one.
+#[derive(Debug)]
+#[must_use]
+pub struct EventLoopBuilder {
+    name: Arc<str>,
+    seed: Option<u64>,
+    config: Config,
+}
+
+/// Why a handler was not registered. The loop is as it was before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// The name is empty.
+    #[error("a handler of {resource} has no name: return a name from `EventHandler::name`, logs and reports need it")]
+    NoName {
+        /// What it handles.
+        resource: String,
+    },
+    /// Another handler of this loop has the name.
+    #[error("two handlers are named `{name}`: give each its own name, logs and reports tell them apart by it")]
+    NameTaken {
+        /// The name.
+        name: Arc<str>,
+    },
+    /// Its informer is shared, and was asked for with other options before.
+    #[error("handler `{name}`{}: {conflict}", beside(.other.as_ref()))]
+    Conflict {
+        /// The handler's name.
+        name: Arc<str>,
+        /// A handler of this loop that uses the informer as it is.
+        other: Option<Arc<str>>,
+        /// Which informer, and which options.
+        conflict: OptionsConflict,
+    },
+}
+
+fn beside(other: Option<&Arc<str>>) -> String {
+    other.map_or_else(String::new, |other| format!(" and handler `{other}` want one informer in two ways"))
+}
+
+impl EventLoopBuilder {
+    /// How long running calls have after the cancellation before they are dropped: 25 s by default, below the 30 s
+    /// that Kubernetes grants a pod.
+    pub fn drain_deadline(mut self, deadline: Duration) -> Self {
+        self.config.drain_deadline = deadline;
+        self
+    }
+
+    /// How long the first lists may take before `run` fails: 2 minutes by default.
+    pub fn sync_deadline(mut self, deadline: Duration) -> Self {
+        self.config.sync_deadline = deadline;
+        self
+    }
+
+    /// A second token: cancelling it ends the run at once, without a drain. For the second signal.
+    pub fn abort(mut self, abort: CancellationToken) -> Self {
+        self.config.abort = abort;
+        self
+    }
+
+    /// Seeds the jitter of the backoff, so that a test's run can be repeated. Random by default.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The event loop, without handlers.
+    pub fn build(self) -> EventLoop {
+        let clock = Clock::new();
+        let seed = self.seed.unwrap_or_else(drawn_seed);
+        let queue = AsyncQueue::<ObjectKey>::new(clock, seed);
+        EventLoop { shared: Arc::new(Shared::new(self.name, clock, queue)), config: self.config }
+    }
+}
+
+impl EventLoop {
+    /// An event loop of this name, with the default options.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self::builder(name).build()
+    }
+
+    /// Begins an event loop of this name.
+    pub fn builder(name: impl Into<Arc<str>>) -> EventLoopBuilder {
+        let config = Config {
+            drain_deadline: Duration::from_secs(25),
+            sync_deadline: Duration::from_secs(120),
+            abort: CancellationToken::new(),
+        };
+        EventLoopBuilder { name: name.into(), seed: None, config }
+    }
+
+    /// Adds a handler. Its informer is not started before [`run`](Self::run).
+    ///
+    /// # Errors
+    /// The handler has no name, or the name of one that is registered.
+    pub fn register(&mut self, handler: impl EventHandler) -> Result<(), RegisterError> {
+        let name: Arc<str> = handler.name().into();
+        let informer = Arc::clone(handler.informer().informer());
+        if name.is_empty() {
+            return Err(RegisterError::NoName { resource: informer.target().to_string() });
+        }
+        if self.shared.lanes().iter().any(|lane| lane.name == name) {
+            return Err(RegisterError::NameTaken { name });
+        }
+        if let Some(conflict) = handler.informer().conflict() {
+            let other = self
+                .shared
+                .lanes()
+                .iter()
+                .find(|lane| lane.informer.id() == informer.id())
+                .map(|lane| Arc::clone(&lane.name));
+            return Err(RegisterError::Conflict { name, other, conflict: conflict.clone() });
+        }
+        let options = handler.options();
+        let flow = self.shared.queue.add_flow(options.flow.clone());
+        let handler: Arc<dyn ErasedHandler> = Arc::new(handler);
+        self.shared.push_lane(Lane::new(name, flow, handler, informer, options));
+        Ok(())
+    }
+
+    /// A handle that works before, while and after the loop runs.
+    #[must_use]
+    pub fn handle(&self) -> EventLoopHandle {
+        EventLoopHandle { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let handlers: Vec<_> = self.shared.lanes().iter().map(|lane| Arc::clone(&lane.name)).collect();
+        f.debug_struct("EventLoop")
+            .field("name", &self.shared.name)
+            .field("handlers", &handlers)
+            .finish_non_exhaustive()
+    }
+}

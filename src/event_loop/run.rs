@@ -1,0 +1,260 @@
+//! Running a loop: subscribe, wait for the caches, work, drain.
+//!
+//! Everything that runs belongs to the future of [`EventLoop::run`]: workers and resync timers to its `JoinSet`,
+//! informers to its subscriptions. Dropping the future ends them all.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use kubehandler_core::queue::{Cause, Wake};
+use kubehandler_core::{ObjectKey, Timestamp};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use super::handle::{KeySnapshot, Snapshot, key_state};
+use super::lane::{Lane, WakeOnChange, WakeOwners};
+use super::register::{Config, EventLoop};
+use super::report::{Ending, RunError, RunReport, RunningCall};
+use super::worker;
+use crate::clock::Clock;
+use crate::informer::{Informer, Subscription};
+use crate::observer::Observer;
+use crate::queue::AsyncQueue;
+
+/// How far a loop has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    Idle,
+    Syncing,
+    Running,
+    Ending,
+}
+
+/// What a loop, its workers and its handles share.
+pub(crate) struct Shared {
+    pub(crate) name: Arc<str>,
+    pub(crate) clock: Clock,
+    pub(crate) queue: AsyncQueue<ObjectKey>,
+    pub(crate) observer: Observer,
+    // Lane i has the queue's i-th flow. Grows at registration only.
+    lanes: RwLock<Arc<[Arc<Lane>]>>,
+    phase: AtomicU8,
+    // The calls that are running, by lane and key: at most one each (C1).
+    running: Mutex<BTreeMap<(usize, ObjectKey), Running>>,
+}
+
+/// A running call, as [`Shared`] knows it.
+#[derive(Clone, Copy)]
+pub(crate) struct Running {
+    pub(crate) event: kubehandler_core::EventType,
+    pub(crate) since: Timestamp,
+}
+
+impl Shared {
+    pub(crate) fn new(name: Arc<str>, clock: Clock, queue: AsyncQueue<ObjectKey>) -> Self {
+        Self {
+            name,
+            clock,
+            queue,
+            observer: Observer::default(),
+            lanes: RwLock::new(Arc::new([])),
+            phase: AtomicU8::new(Phase::Idle as u8),
+            running: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn lanes(&self) -> Arc<[Arc<Lane>]> {
+        Arc::clone(&self.lanes.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn push_lane(&self, lane: Lane) {
+        let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
+        *lanes = lanes.iter().cloned().chain([Arc::new(lane)]).collect();
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        [Phase::Idle, Phase::Syncing, Phase::Running, Phase::Ending]
+            [usize::from(self.phase.load(Ordering::Acquire)) & 3]
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    pub(crate) fn running_mut<R>(&self, change: impl FnOnce(&mut BTreeMap<(usize, ObjectKey), Running>) -> R) -> R {
+        change(&mut self.running.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn running_calls(&self) -> Vec<RunningCall> {
+        let (now, lanes) = (self.clock.now(), self.lanes());
+        self.running_mut(|running| {
+            let call = |((lane, key), call): (&(usize, ObjectKey), &Running)| RunningCall {
+                handler: Arc::clone(&lanes[*lane].name),
+                key: key.clone(),
+                event: call.event,
+                running_for: now.since(call.since),
+            };
+            running.iter().map(call).collect()
+        })
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let (now, lanes) = (self.clock.now(), self.lanes());
+        let keys = self.queue.entries().into_iter().filter_map(|entry| {
+            let lane = lanes.get(entry.flow.index())?;
+            Some(KeySnapshot {
+                handler: Arc::clone(&lane.name),
+                state: key_state(&entry.state, now),
+                record: lane.record_name(&entry.key).unwrap_or("Unseen"),
+                attempts: entry.attempts,
+                since: now.since(entry.since),
+                last_error: lane.last_error(&entry.key),
+                key: entry.key,
+            })
+        });
+        Snapshot { keys: keys.collect(), running: self.running_calls(), calls: self.observer.counts() }
+    }
+}
+
+impl Lane {
+    /// The informers that the handler needs: its own, and those that it maps from.
+    pub(crate) fn informers(&self) -> impl Iterator<Item = &Arc<Informer>> {
+        std::iter::once(&self.informer).chain(&self.options.owned)
+    }
+
+    fn subscribe(self: &Arc<Self>, queue: &AsyncQueue<ObjectKey>) -> Vec<Subscription> {
+        let own = WakeOnChange { lane: Arc::clone(self), queue: queue.clone() };
+        let mut subscriptions = vec![self.informer.subscribe(Arc::new(own))];
+        for owned in &self.options.owned {
+            let owners = WakeOwners { lane: Arc::clone(self), queue: queue.clone() };
+            subscriptions.push(owned.subscribe(Arc::new(owners)));
+        }
+        subscriptions
+    }
+
+    async fn wait_synced(&self, deadline: Duration) -> Result<(), RunError> {
+        let wait = |informer: &Arc<Informer>| {
+            let informer = Arc::clone(informer);
+            async move { informer.wait_synced(deadline).await }
+        };
+        let all = try_join_all(self.informers().map(wait)).await;
+        all.map_err(|why| RunError::Sync { handler: Arc::clone(&self.name), why })?;
+        let asks = async {
+            while !self.handler.has_synced() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let asked = tokio::time::timeout(deadline, asks).await;
+        asked.map_err(|_| RunError::HandlerNotSynced { handler: Arc::clone(&self.name), waited: deadline })
+    }
+}
+
+/// Marks the loop as ended when `run` returns or its future is dropped: handles outlive it.
+struct EndGuard(Arc<Shared>);
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        self.0.enter(Phase::Ending);
+        self.0.queue.shut_down();
+    }
+}
+
+impl EventLoop {
+    /// Starts the informers, waits until all caches hold their first lists, and calls the handlers with `workers`
+    /// workers until `cancel` is cancelled; then drains (C8) and reports.
+    ///
+    /// It must be polled on a tokio runtime with time enabled. Each worker makes one call at a time; on a
+    /// multi-thread runtime workers run in parallel. Dropping the returned future ends everything without a drain.
+    ///
+    /// # Errors
+    /// No handlers, zero workers, or a cache that did not sync within the deadline: the error says which and why. No call
+    /// has been made then. A cancellation before the caches have synced is not an error.
+    pub async fn run(self, cancel: CancellationToken, workers: usize) -> Result<RunReport, RunError> {
+        let Self { shared, config } = self;
+        let lanes = shared.lanes();
+        if lanes.is_empty() {
+            return Err(RunError::NoHandlers { event_loop: Arc::clone(&shared.name) });
+        }
+        if workers == 0 {
+            return Err(RunError::NoWorkers { event_loop: Arc::clone(&shared.name) });
+        }
+        let started = shared.clock.now();
+        let _end = EndGuard(Arc::clone(&shared));
+        shared.enter(Phase::Syncing);
+        // Declared before the workers so that it is dropped after them: a call may still read its cache.
+        let _subscriptions: Vec<Subscription> = lanes.iter().flat_map(|lane| lane.subscribe(&shared.queue)).collect();
+        let mut tasks = JoinSet::new();
+        let calls = CancellationToken::new();
+        if synced(&lanes, &config, &cancel).await? {
+            info!(event_loop = %shared.name, handlers = lanes.len(), workers, "caches have synced, calling handlers");
+            shared.enter(Phase::Running);
+            for _ in 0..workers {
+                tasks.spawn(worker::work(Arc::clone(&shared), Arc::clone(&lanes), calls.clone()));
+            }
+            let mut resyncs = JoinSet::new();
+            for lane in lanes.iter() {
+                if let Some(interval) = lane.options.resync {
+                    resyncs.spawn(resync(Arc::clone(lane), shared.queue.clone(), interval));
+                }
+            }
+            stopped(&cancel, &config.abort).await;
+            shared.enter(Phase::Ending);
+        }
+        let cancelled = shared.clock.now();
+        let (ending, stuck) = super::drain::drain(&shared, &config, tasks, calls).await;
+        let ended = shared.clock.now();
+        Ok(RunReport {
+            event_loop: Arc::clone(&shared.name),
+            ending,
+            calls: shared.observer.counts(),
+            abandoned: super::drain::abandoned(&shared),
+            stuck,
+            ran_for: cancelled - started,
+            drained_for: ended - cancelled,
+        })
+    }
+}
+
+/// Waits for all caches; false if the run was cancelled meanwhile.
+async fn synced(lanes: &[Arc<Lane>], config: &Config, cancel: &CancellationToken) -> Result<bool, RunError> {
+    let all = try_join_all(lanes.iter().map(|lane| lane.wait_synced(config.sync_deadline)));
+    tokio::select! {
+        biased;
+        () = stopped(cancel, &config.abort) => Ok(false),
+        result = all => result.map(|_| true),
+    }
+}
+
+async fn stopped(cancel: &CancellationToken, abort: &CancellationToken) {
+    tokio::select! {
+        biased;
+        () = abort.cancelled() => {}
+        () = cancel.cancelled() => {}
+    }
+}
+
+/// Wakes every key that the handler has met, once an interval.
+async fn resync(lane: Arc<Lane>, queue: AsyncQueue<ObjectKey>, interval: Duration) {
+    loop {
+        tokio::time::sleep(interval).await;
+        let keys = lane.keys();
+        debug!(handler = %lane.name, keys = keys.len(), "resync");
+        for key in keys {
+            queue.add(lane.flow, &key, Wake::new(Cause::Resync));
+        }
+    }
+}
+
+/// Whether a report says that all went well: nothing abandoned, nothing stuck.
+impl RunReport {
+    /// Whether every key was settled when the run ended.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.ending == Ending::Drained && self.abandoned.is_empty() && self.stuck.is_empty()
+    }
+}

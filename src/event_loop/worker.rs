@@ -1,0 +1,215 @@
+//! A worker: take a key, decide, call under deadline and panic guard, settle.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use kubehandler_core::dispatch::{Settlement, Step};
+use kubehandler_core::queue::{Cause, Failure, Outcome, RetryKind, Settled, Taken, Wake};
+use kubehandler_core::{EventType, ObjectKey};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::call::{Call, Wait};
+use super::lane::{Lane, Turn};
+use super::retry::{self, Permanent, Retry};
+use super::run::{Running, Shared};
+use crate::cache::DecodeError;
+
+/// A call that runs longer than this is named in a warning.
+const SLOW_AFTER: Duration = Duration::from_secs(30);
+
+/// Takes keys until the queue shuts down.
+pub(crate) async fn work(shared: Arc<Shared>, lanes: Arc<[Arc<Lane>]>, calls: CancellationToken) {
+    while let Some(taken) = shared.queue.take().await {
+        if let Some(lane) = lanes.get(taken.flow.index()) {
+            turn(&shared, lane, taken, &calls).await;
+        }
+    }
+}
+
+/// One turn of a key: at most one call.
+async fn turn(shared: &Shared, lane: &Lane, taken: Taken<ObjectKey>, calls: &CancellationToken) {
+    let (step, subject, successor) = match lane.decide(&taken.key, taken.causes) {
+        Turn::Nothing => {
+            shared.queue.skipped(lane.flow, &taken.key);
+            return;
+        }
+        Turn::Call { step, subject, successor } => (step, subject, successor),
+    };
+    let Some(event) = step.event_type() else {
+        shared.queue.skipped(lane.flow, &taken.key);
+        return;
+    };
+    let Taken { key, causes, changes, attempt, since, .. } = taken;
+    let wait = Wait { causes, changes, waited: shared.clock.now().since(since), attempt };
+    let cancellation = calls.child_token();
+    // However the call ends, even by being dropped, its token is cancelled.
+    let _ended = cancellation.clone().drop_guard();
+    let call = Call::new((step, event), key, subject, &wait, Arc::clone(&lane.informer), cancellation);
+    let call = Arc::new(call);
+    let result = {
+        let _running = RunningGuard::new(shared, lane, &call);
+        guarded(lane, &call).await
+    };
+    settle(shared, lane, &call, result, successor);
+}
+
+/// Why a call did not return Ok.
+enum Fault {
+    Error(anyhow::Error),
+    Panic(String),
+    Deadline(Duration),
+}
+
+/// Makes the call: contained, with a deadline, and a warning when it is slow (C7).
+async fn guarded(lane: &Lane, call: &Arc<Call>) -> Result<(), Fault> {
+    let deadline = lane.options.deadline;
+    let contained = async {
+        // The call's future is dropped inside the guard, since dropping it runs the handler's code too.
+        tokio::time::timeout(deadline, lane.handler.call(Arc::clone(call))).await
+    };
+    let contained = AssertUnwindSafe(contained).catch_unwind();
+    let mut contained = std::pin::pin!(contained);
+    let ended = tokio::select! {
+        biased;
+        ended = &mut contained => ended,
+        () = tokio::time::sleep(SLOW_AFTER) => {
+            warn!(
+                handler = %lane.name, key = %call.key, event = %call.event, deadline = ?deadline,
+                "slow: the call has been running for {SLOW_AFTER:?}"
+            );
+            contained.await
+        }
+    };
+    match ended {
+        Ok(Ok(Ok(()))) => Ok(()),
+        Ok(Ok(Err(error))) => Err(Fault::Error(error)),
+        Ok(Err(_)) => Err(Fault::Deadline(deadline)),
+        Err(payload) => Err(Fault::Panic(panic_text(&*payload))),
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a payload that is no text".to_owned())
+}
+
+fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault>, successor: bool) {
+    let (key, version) = (&call.key, call.object.version());
+    shared.observer.called(call.step);
+    let fault = match result {
+        Ok(()) => {
+            debug!(handler = %lane.name, %key, event = %call.event, attempt = call.attempt, "settled");
+            lane.settle(key, Settlement::Succeeded(version));
+            lane.note_error(key, None);
+            close(shared, lane, call, successor);
+            return;
+        }
+        Err(fault) => fault,
+    };
+    let (text, retry) = explain(shared, &fault);
+    let is_delete = call.event == EventType::Delete;
+    if is_delete && retry == RetryKind::Permanent {
+        error!(handler = %lane.name, %key, uid = %call.object.life(), error = %text, "delete failed for good: the object is given up");
+        shared.observer.gave_up();
+        lane.settle(key, Settlement::Abandoned);
+        lane.note_error(key, None);
+        close(shared, lane, call, successor);
+        return;
+    }
+    lane.settle(key, Settlement::Failed);
+    lane.note_error(key, Some(text.as_str().into()));
+    let settled = shared.queue.done(lane.flow, key, Outcome::Failed(Failure { retry, never_cap: is_delete }));
+    log_failure(shared, lane, call, &text, settled);
+}
+
+/// Gives the key back after a call that settled its record.
+fn close(shared: &Shared, lane: &Lane, call: &Call, successor: bool) {
+    if successor {
+        // The next life waits in the cache, and no event will tell of it again.
+        shared.queue.add(lane.flow, &call.key, Wake::new(Cause::Change).resets_settle(true));
+    }
+    let gone = matches!(call.step, Step::Delete { .. });
+    let outcome = match call.requeue() {
+        Some(delay) if !gone => Outcome::Requeue(delay),
+        Some(_) | None => Outcome::Done,
+    };
+    let settled = shared.queue.done(lane.flow, &call.key, outcome);
+    if matches!(settled, Settled::Limited(_)) {
+        let warned = lane.warned_of_spinning();
+        if !warned {
+            warn!(
+                handler = %lane.name, key = %call.key,
+                "the handler asks to be called again at once, over and over: its requeues are spaced out; use a longer delay"
+            );
+        }
+    }
+}
+
+/// The fault in words, and what it asks of the queue.
+fn explain(shared: &Shared, fault: &Fault) -> (String, RetryKind) {
+    shared.observer.failed();
+    match fault {
+        Fault::Error(error) => {
+            let retry = if retry::find::<Permanent>(error).is_some() || retry::find::<DecodeError>(error).is_some() {
+                RetryKind::Permanent
+            } else {
+                retry::find::<Retry>(error).map_or(RetryKind::Backoff, |retry| RetryKind::After(retry.delay()))
+            };
+            (format!("{error:#}"), retry)
+        }
+        Fault::Panic(text) => {
+            shared.observer.panicked();
+            (format!("panicked: {text}"), RetryKind::Backoff)
+        }
+        Fault::Deadline(deadline) => {
+            shared.observer.timed_out();
+            (format!("dropped at its deadline of {deadline:?}"), RetryKind::Backoff)
+        }
+    }
+}
+
+fn log_failure(shared: &Shared, lane: &Lane, call: &Call, error: &str, settled: Settled) {
+    let (handler, key, event, attempt) = (&lane.name, &call.key, call.event, call.attempt);
+    match settled {
+        Settled::Parked(reason) => {
+            warn!(%handler, %key, %event, attempt, %error, ?reason, "call failed: parked until the object changes or the key is released");
+        }
+        Settled::Delayed(at) => {
+            let retry_in = at.since(shared.clock.now());
+            // The first failure is everyday life (a conflict); those that repeat deserve attention.
+            if attempt <= 1 {
+                info!(%handler, %key, %event, attempt, %error, ?retry_in, "call failed");
+            } else {
+                warn!(%handler, %key, %event, attempt, %error, ?retry_in, "call failed again");
+            }
+        }
+        Settled::Idle | Settled::Queued | Settled::Limited(_) => {
+            warn!(%handler, %key, %event, attempt, %error, "call failed");
+        }
+    }
+}
+
+/// Keeps a call in the list of running ones for as long as it runs.
+struct RunningGuard<'a> {
+    shared: &'a Shared,
+    at: (usize, ObjectKey),
+}
+
+impl<'a> RunningGuard<'a> {
+    fn new(shared: &'a Shared, lane: &Lane, call: &Call) -> Self {
+        let at = (lane.flow.index(), call.key.clone());
+        let running = Running { event: call.event, since: shared.clock.now() };
+        shared.running_mut(|calls| calls.insert(at.clone(), running));
+        Self { shared, at }
+    }
+}
+
+impl Drop for RunningGuard<'_> {
+    fn drop(&mut self) {
+        self.shared.running_mut(|calls| calls.remove(&self.at));
+    }
+}

@@ -1,0 +1,66 @@
+//! The one place that counts what happens: reports, and later metrics and the admin endpoint, read from here.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use kubehandler_core::dispatch::Step;
+
+use crate::event_loop::CallCounts;
+
+/// Counters of one event loop. They only grow, and each is exact by itself; a reader may see them a call apart.
+#[derive(Debug, Default)]
+pub(crate) struct Observer {
+    adds: AtomicU64,
+    updates: AtomicU64,
+    reconciles: AtomicU64,
+    deletes: AtomicU64,
+    failed: AtomicU64,
+    panicked: AtomicU64,
+    timed_out: AtomicU64,
+    given_up: AtomicU64,
+}
+
+impl Observer {
+    pub(crate) fn called(&self, step: Step) {
+        match step {
+            Step::Nothing => {}
+            Step::Add => increment(&self.adds),
+            Step::Update => increment(&self.updates),
+            Step::Reconcile => increment(&self.reconciles),
+            Step::Delete { .. } => increment(&self.deletes),
+        }
+    }
+
+    pub(crate) fn failed(&self) {
+        increment(&self.failed);
+    }
+
+    pub(crate) fn panicked(&self) {
+        increment(&self.panicked);
+    }
+
+    pub(crate) fn timed_out(&self) {
+        increment(&self.timed_out);
+    }
+
+    pub(crate) fn gave_up(&self) {
+        increment(&self.given_up);
+    }
+
+    pub(crate) fn counts(&self) -> CallCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        CallCounts {
+            adds: read(&self.adds),
+            updates: read(&self.updates),
+            reconciles: read(&self.reconciles),
+            deletes: read(&self.deletes),
+            failed: read(&self.failed),
+            panicked: read(&self.panicked),
+            timed_out: read(&self.timed_out),
+            given_up: read(&self.given_up),
+        }
+    }
+}
+
+fn increment(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
