@@ -7,9 +7,13 @@
 //! The informer must not know queues or handlers: it fills a cache, which tells its subscribers.
 
 mod config;
+mod connection;
 mod error;
 mod factory;
+mod machine;
 mod shared;
+mod source;
+mod split;
 mod status;
 mod target;
 mod task;

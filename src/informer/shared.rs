@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kubehandler_core::ObjectKey;
+use kubehandler_core::{ObjectKey, ResourceVersion};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -44,7 +44,7 @@ pub(crate) struct Informer {
 #[derive(Debug, Default)]
 pub(super) struct Live {
     pub(super) state: InformerState,
-    pub(super) last_resource_version: Option<String>,
+    pub(super) last_resource_version: Option<ResourceVersion>,
     pub(super) last_event: Option<Instant>,
     pub(super) events: u64,
     pub(super) lists: u64,
@@ -195,7 +195,7 @@ impl Informer {
             state: live.state.clone(),
             synced: self.cache.is_synced(),
             objects: entries.len(),
-            last_resource_version: live.last_resource_version.clone(),
+            last_resource_version: live.last_resource_version.as_ref().map(ToString::to_string),
             last_event: live.last_event,
             events: live.events,
             lists: live.lists,

@@ -1,10 +1,297 @@
 //! The task that runs while an informer has subscribers: it drives the machine with the source and fills the cache.
+//!
+//! It must not decide what the machine decides. What it owns is the list being collected and the open watch. It ends
+//! with its session: what it would write after that, the cache refuses.
 
 use std::sync::Arc;
 
-use super::shared::Informer;
-use crate::cache::Session;
+use kubehandler_core::store::{Applied, Event};
+use kubehandler_core::{ResourceVersion, Timestamp};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info, warn};
 
+use super::error::{InformerError, InformerErrorKind as Kind, Verb};
+use super::machine::{Action, Effect, Input, Machine, Notice, PageRequest, Step, WatchRequest};
+use super::shared::{Informer, Progress};
+use super::source::{self, Read, RequestError, Source, WatchBody, damaged};
+use super::split::{self, Damage, Frame};
+use super::status::InformerState;
+use crate::cache::{MetadataError, Session, StoredObject, TypeMeta};
+
+/// Lists and watches until `session` ends.
 pub(super) async fn run(informer: Arc<Informer>, session: Session) {
-    let _ = (informer, session);
+    let mut machine = Machine::new(informer.config.clone());
+    let mut rng = StdRng::seed_from_u64(informer.seed);
+    let mut task = Task::new(&informer, session);
+    let mut action = machine.start();
+    loop {
+        task.show(&machine, &action);
+        let Some(input) = task.act(action).await else { return };
+        let step = machine.step(input, task.clock.now(), &mut rng);
+        let Some(next) = task.follow(&machine, step) else { return };
+        action = next;
+    }
+}
+
+/// The machine's clock: its epoch is when the task began.
+#[derive(Clone, Copy)]
+struct Clock(Instant);
+
+impl Clock {
+    fn now(self) -> Timestamp {
+        Timestamp::from_epoch(self.0.elapsed())
+    }
+
+    fn instant(self, at: Timestamp) -> Instant {
+        self.0 + at.since_epoch()
+    }
+}
+
+struct Task<'a> {
+    informer: &'a Informer,
+    session: Session,
+    clock: Clock,
+    source: Source,
+    types: TypeMeta,
+    // The items of the pages that have arrived in full; the cache gets them with the last page.
+    list: Vec<Arc<StoredObject>>,
+    // The items of the page that has just arrived.
+    page: Vec<Arc<StoredObject>>,
+    watch: Option<WatchBody>,
+    // The last failure, until the machine says that it is over.
+    failure: Option<InformerError>,
+}
+
+impl<'a> Task<'a> {
+    fn new(informer: &'a Informer, session: Session) -> Self {
+        let config = &informer.config;
+        Self {
+            informer,
+            session,
+            clock: Clock(Instant::now()),
+            source: Source::new(informer.client.clone(), informer.target.clone(), config.read_timeout),
+            types: informer.target.types(),
+            list: Vec::new(),
+            page: Vec::new(),
+            watch: None,
+            failure: None,
+        }
+    }
+
+    /// Does what the machine wants. `None` if the session has ended.
+    async fn act(&mut self, action: Action) -> Option<Input> {
+        Some(match action {
+            Action::List(page) => {
+                self.watch = None;
+                self.list(&page).await.unwrap_or_else(|error| Input::ListFailed(self.note(error)))
+            }
+            Action::Watch(watch) => self.open(&watch).await.unwrap_or_else(|error| self.watch_failed(error)),
+            Action::Read { until } => {
+                return match self.read(self.clock.instant(until)).await {
+                    Ok(input) => input,
+                    Err(error) => Some(self.watch_failed(error)),
+                };
+            }
+            Action::Sleep { until } => {
+                sleep_until(self.clock.instant(until)).await;
+                Input::Tick
+            }
+        })
+    }
+
+    async fn list(&mut self, request: &PageRequest) -> Result<Input, RequestError> {
+        self.page.clear();
+        let mut body = self.source.list(request).await?;
+        let mut position = self.list.len();
+        while let Some(item) = body.next().await? {
+            match StoredObject::parse(&item, &self.types, self.informer.config.keep_managed_fields) {
+                Ok(object) => {
+                    // What has not changed keeps its place in memory: a list never doubles the cache.
+                    let held = self.informer.cache.unchanged(object.key(), object.life(), object.version());
+                    self.page.push(held.unwrap_or_else(|| Arc::new(object)));
+                }
+                Err(MetadataError::Syntax) => {
+                    let damage = Damage::Malformed("an item of the list is not valid JSON");
+                    return Err(damaged(Verb::List, &self.informer.target, damage));
+                }
+                Err(error) => self.skip(&format!("item {position} of the list"), &error),
+            }
+            position += 1;
+        }
+        let meta = body.finish()?;
+        let version = meta.resource_version.filter(|version| !version.is_empty()).ok_or_else(|| {
+            let damage = Damage::Malformed("the list names no resourceVersion, so it cannot be watched");
+            damaged(Verb::List, &self.informer.target, damage)
+        })?;
+        let continue_token = meta.continue_token.filter(|token| !token.is_empty());
+        Ok(Input::Page { version: ResourceVersion::new(&version), continue_token })
+    }
+
+    async fn open(&mut self, request: &WatchRequest) -> Result<Input, RequestError> {
+        self.watch = None;
+        self.watch = Some(self.source.watch(request).await?);
+        Ok(Input::WatchOpened)
+    }
+
+    /// Reads the next frame and applies it. `Ok(None)` if the session has ended.
+    async fn read(&mut self, until: Instant) -> Result<Option<Input>, RequestError> {
+        // Without an open watch there is nothing to read: as if it had ended.
+        let Some(watch) = &mut self.watch else { return Ok(Some(Input::WatchEnded)) };
+        let text = match watch.next(until).await? {
+            Read::Silence => {
+                self.failure = Some(self.stalled());
+                return Ok(Some(Input::Tick));
+            }
+            Read::Ended => {
+                self.failure = Some(self.ended_at_once());
+                return Ok(Some(Input::WatchEnded));
+            }
+            Read::Frame(text) => text,
+        };
+        let target = &self.informer.target;
+        let frame = split::frame(&text).map_err(|damage| damaged(Verb::Watch, target, damage))?;
+        let (raw, gone) = match frame {
+            Frame::Present(raw) => (raw, false),
+            Frame::Gone(raw) => (raw, true),
+            Frame::Bookmark(version) => {
+                self.informer.lock_live().last_event = Some(Instant::now());
+                return Ok(Some(Input::Bookmark { version: ResourceVersion::new(&version) }));
+            }
+            Frame::Error(status) => {
+                let status = serde_json::from_str(status).unwrap_or_default();
+                return Err(source::event_error(target, &status));
+            }
+        };
+        let keep_managed_fields = self.informer.config.keep_managed_fields;
+        let event = match StoredObject::parse(raw.as_bytes(), &self.types, keep_managed_fields) {
+            Ok(object) if gone => Event::Gone(Arc::new(object)),
+            Ok(object) => Event::Present(Arc::new(object)),
+            Err(MetadataError::Syntax) => {
+                let damage = Damage::Malformed("an object of the watch is not valid JSON");
+                return Err(damaged(Verb::Watch, target, damage));
+            }
+            Err(error) => {
+                self.skip("an object of the watch", &error);
+                return Ok(Some(Input::Event { version: ResourceVersion::new("") }));
+            }
+        };
+        Ok(self.apply(event))
+    }
+
+    fn apply(&mut self, event: Event<StoredObject>) -> Option<Input> {
+        let (Event::Present(object) | Event::Gone(object)) = &event;
+        let version = object.version().clone();
+        {
+            let mut live = self.informer.lock_live();
+            live.last_event = Some(Instant::now());
+            live.events += 1;
+        }
+        match self.informer.cache.apply(self.session, event)? {
+            Applied::Changed | Applied::Unchanged => {}
+            Applied::Outdated => debug!(informer = %self.informer.target, %version, "dropped an outdated event"),
+        }
+        Some(Input::Event { version })
+    }
+
+    /// Does what follows at once and tells what is to be told. `None` if the session has ended.
+    fn follow(&mut self, machine: &Machine, step: Step) -> Option<Action> {
+        self.tell(step.notice);
+        match step.effect {
+            Effect::None => {}
+            Effect::Keep => self.list.append(&mut self.page),
+            Effect::Discard => self.list = Vec::new(),
+            Effect::Relist => self.informer.lock_live().relists += 1,
+            Effect::Commit => {
+                self.list.append(&mut self.page);
+                self.page = Vec::new();
+                self.commit()?;
+            }
+            Effect::StartWithout => {
+                self.list = Vec::new();
+                self.informer.cache.start_without(self.session).then_some(())?;
+                self.progress(|progress| progress.synced = true);
+                info!(informer = %self.informer.target, "counts as synced without its kind, which is missing");
+            }
+        }
+        self.informer.lock_live().last_resource_version = machine.version().cloned();
+        Some(step.action)
+    }
+
+    /// Gives the complete list to the cache. `None` if the session has ended.
+    fn commit(&mut self) -> Option<()> {
+        let list = std::mem::take(&mut self.list);
+        debug!(informer = %self.informer.target, objects = list.len(), "listed");
+        self.informer.cache.replace(self.session, list).then_some(())?;
+        self.informer.lock_live().lists += 1;
+        self.progress(|progress| progress.synced = true);
+        Some(())
+    }
+
+    fn tell(&mut self, notice: Notice) {
+        let informer = &self.informer.target;
+        match (notice, &self.failure) {
+            (Notice::None, _) | (Notice::Quiet | Notice::Began | Notice::Reminder, None) => {}
+            (Notice::Quiet, Some(error)) => debug!(%informer, %error, "trying again"),
+            (Notice::Began, Some(error)) => warn!(%informer, "{error}; trying again until it succeeds"),
+            (Notice::Reminder, Some(error)) => warn!(%informer, "still waiting: {error}"),
+            (Notice::Over(after), _) => info!(%informer, ?after, "works again"),
+        }
+        match notice {
+            Notice::None | Notice::Quiet => {}
+            Notice::Began | Notice::Reminder => {
+                let failing = self.failure.clone();
+                self.progress(|progress| progress.failing = failing);
+            }
+            Notice::Over(_) => {
+                self.failure = None;
+                self.progress(|progress| progress.failing = None);
+            }
+        }
+    }
+
+    /// Shows what is being done to whoever looks.
+    fn show(&self, machine: &Machine, action: &Action) {
+        let mut live = self.informer.lock_live();
+        live.state = match action {
+            Action::List(_) => InformerState::Listing,
+            Action::Watch(_) | Action::Read { .. } => InformerState::Watching,
+            Action::Sleep { until } => {
+                let since = machine.failing_since().unwrap_or_else(|| self.clock.now());
+                let why = self.failure.clone().unwrap_or_else(|| self.ended_at_once());
+                InformerState::Retrying { since: self.clock.instant(since), why, next: self.clock.instant(*until) }
+            }
+        };
+    }
+
+    fn progress(&self, change: impl FnOnce(&mut Progress)) {
+        self.informer.progress.send_modify(change);
+    }
+
+    fn note(&mut self, error: RequestError) -> super::machine::Failure {
+        let failure = error.failure();
+        self.failure = Some(error.error);
+        failure
+    }
+
+    fn watch_failed(&mut self, error: RequestError) -> Input {
+        self.watch = None;
+        Input::WatchFailed(self.note(error))
+    }
+
+    fn skip(&self, what: &str, error: &MetadataError) {
+        self.informer.lock_live().skipped += 1;
+        warn!(informer = %self.informer.target, "skipped {what}: {error}");
+    }
+
+    fn stalled(&self) -> InformerError {
+        let detail = "the watch stalled: nothing came, not even its end";
+        InformerError::new(Verb::Watch, &self.informer.target, Kind::Stalled, detail)
+    }
+
+    fn ended_at_once(&self) -> InformerError {
+        let detail = "the server ends the watch as soon as it has begun";
+        InformerError::new(Verb::Watch, &self.informer.target, Kind::Truncated, detail)
+    }
 }

@@ -1,0 +1,518 @@
+//! What an informer does next: list, watch, resume, list again, wait. Pure: it does no I/O, and the time and the
+//! random numbers are arguments.
+//!
+//! Whoever drives it does what the last [`Step`] says and reports how it went, one [`Input`] for each [`Action`].
+//!
+//! ```text
+//!            ┌────────── too old, or not to be resumed ─────────┐
+//!            ▼                                                  │
+//!        Listing ──last page──▶ Watching ──ended, broken──▶ Watching (from the last version)
+//!          │  ▲                   │   ▲
+//!     failed  waited         failed   waited
+//!          ▼  │                   ▼   │
+//!        Waiting                Waiting
+//! ```
+//!
+//! Decisions:
+//! 1. Lists ask for the newest state (no resourceVersion), in pages that show one consistent snapshot. A list that
+//!    starts from any cached version (`resourceVersion=0`) could go back in time after a restart.
+//! 2. Nothing of an incomplete list is committed. A failed page is asked for again; if its continue token has expired,
+//!    the list begins anew, in one piece, since pages were too slow.
+//! 3. A watch resumes from the last version seen. If that is too old, or the watch fails again and again in a way that
+//!    may come from the version, a list follows.
+//! 4. A watch counts as well when it has sent something or has lived for a second. Then failures are forgotten.
+
+use std::time::Duration;
+
+use kubehandler_core::{ResourceVersion, Timestamp};
+use rand::{Rng, RngExt as _};
+
+use super::config::{InformerConfig, OnMissing};
+use super::error::{InformerErrorKind as Kind, Verb};
+
+/// A watch that lives longer than this is well.
+const SETTLED: Duration = Duration::from_secs(1);
+/// After so many failures in a row that may come from the version, a watch is given up for a list.
+const SUSPECTS_MAX: u32 = 3;
+/// After so many failures of one page, a list begins anew.
+const PAGE_FAILURES_MAX: u32 = 5;
+/// After so many watches in a row that ended as soon as they had begun, it is told.
+const SHORT_WATCHES_MAX: u32 = 3;
+/// The longest wait that a server may ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(10 * 60);
+/// The longest wait while the kind is missing: somebody may be waiting for it to appear.
+const MISSING_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How often a missing kind is told.
+const REMINDER: Duration = Duration::from_secs(60);
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Ask for a page of a list; report `Page` or `ListFailed`.
+    List(PageRequest),
+    /// Begin a watch; report `WatchOpened` or `WatchFailed`.
+    Watch(WatchRequest),
+    /// Read the watch until then; report `Event`, `Bookmark`, `WatchEnded`, `WatchFailed`, or `Tick`.
+    Read { until: Timestamp },
+    /// Wait until then; report `Tick`.
+    Sleep { until: Timestamp },
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PageRequest {
+    pub(super) limit: Option<u32>,
+    pub(super) continue_token: Option<String>,
+}
+
+/// A watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct WatchRequest {
+    pub(super) version: ResourceVersion,
+    /// After how many seconds the server shall end it.
+    pub(super) timeout_seconds: u64,
+}
+
+/// How an action went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Input {
+    /// The moment that was waited for has come.
+    Tick,
+    /// A page has arrived, in full.
+    Page { version: ResourceVersion, continue_token: Option<String> },
+    /// A page has not.
+    ListFailed(Failure),
+    /// The server has accepted the watch.
+    WatchOpened,
+    /// An event has arrived and is in the cache.
+    Event { version: ResourceVersion },
+    /// A bookmark has arrived.
+    Bookmark { version: ResourceVersion },
+    /// The server has ended the watch, in order.
+    WatchEnded,
+    /// The watch was not accepted, or it broke, or it sent an error or something that is no event.
+    WatchFailed(Failure),
+}
+
+/// What the machine needs to know of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) kind: Kind,
+    /// How long the server asks to wait.
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// What follows from an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    /// What to do at once.
+    pub(super) effect: Effect,
+    /// What to tell people.
+    pub(super) notice: Notice,
+    /// What to do next.
+    pub(super) action: Action,
+}
+
+/// What to do at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Nothing.
+    #[default]
+    None,
+    /// Keep the page's items: more pages follow.
+    Keep,
+    /// The list is complete with this page: give all items to the cache.
+    Commit,
+    /// Forget the items kept so far: the list begins anew.
+    Discard,
+    /// A watch could not be resumed: a list begins.
+    Relist,
+    /// Let the cache count as synced without a list.
+    StartWithout,
+}
+
+/// What to tell people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// Nothing.
+    #[default]
+    None,
+    /// It failed in a way that happens every day, or as before.
+    Quiet,
+    /// It began to fail, or fails in another way than before.
+    Began,
+    /// It still fails: the kind is still missing.
+    Reminder,
+    /// It works again, after so long.
+    Over(Duration),
+}
+
+/// The machine. See the module for what drives it.
+#[derive(Debug)]
+pub(super) struct Machine {
+    config: InformerConfig,
+    state: State,
+    // Up to where the cache is complete: where a watch resumes. Absent before the first complete list.
+    version: Option<ResourceVersion>,
+    // In a row; a page that arrives ends it.
+    list_failures: u32,
+    // In a row; a watch that is well ends it.
+    watch_failures: u32,
+    // Those of `watch_failures` that may come from the version. Only a frame ends this row.
+    suspects: u32,
+    trouble: Option<Trouble>,
+    started_without: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    /// A page was asked for. Next: Listing (the next page, or anew), Watching, or Waiting.
+    Listing(Listing),
+    /// A watch was asked for, but not accepted yet. Next: Watching, Listing, or Waiting.
+    Opening { timeout: Duration },
+    /// A watch runs. Next: Opening (resume), Listing, or Waiting.
+    Watching(Watching),
+    /// Waits before another attempt. Next: Listing or Opening.
+    Waiting { until: Timestamp, then: Then },
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Listing {
+    /// Ask for everything at once: pages were too slow for their continue token.
+    whole: bool,
+    continue_token: Option<String>,
+    /// Of the snapshot, as the first page said.
+    version: Option<ResourceVersion>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Watching {
+    /// After how long the server is to end it.
+    timeout: Duration,
+    opened: Timestamp,
+    /// Whether it has sent something or has lived for a second.
+    is_well: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Then {
+    List(Listing),
+    Watch,
+}
+
+/// A failure that people were told of.
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
+    since: Timestamp,
+    verb: Verb,
+    kind: Kind,
+    told: Timestamp,
+}
+
+impl Machine {
+    /// A machine before its first list.
+    pub(super) fn new(config: InformerConfig) -> Self {
+        Self {
+            config,
+            state: State::Listing(Listing::default()),
+            version: None,
+            list_failures: 0,
+            watch_failures: 0,
+            suspects: 0,
+            trouble: None,
+            started_without: false,
+        }
+    }
+
+    /// The first action.
+    pub(super) fn start(&mut self) -> Action {
+        let listing = Listing::default();
+        let request = self.page(&listing);
+        self.state = State::Listing(listing);
+        Action::List(request)
+    }
+
+    /// Up to where the cache is complete.
+    pub(super) fn version(&self) -> Option<&ResourceVersion> {
+        self.version.as_ref()
+    }
+
+    /// Since when it fails, if people were told that it does.
+    pub(super) fn failing_since(&self) -> Option<Timestamp> {
+        self.trouble.map(|trouble| trouble.since)
+    }
+
+    /// Takes how the last action went and says what follows.
+    ///
+    /// An input that does not belong to the last action changes nothing: the action is given again.
+    pub(super) fn step(&mut self, input: Input, now: Timestamp, rng: &mut impl Rng) -> Step {
+        match self.state.clone() {
+            State::Listing(listing) => self.listing(listing, input, now, rng),
+            State::Opening { timeout } => self.opening(timeout, input, now, rng),
+            State::Watching(watching) => self.watching(watching, input, now, rng),
+            State::Waiting { until, then } => self.waiting(until, then, &input, rng),
+        }
+    }
+
+    fn listing(&mut self, listing: Listing, input: Input, now: Timestamp, rng: &mut impl Rng) -> Step {
+        match input {
+            Input::Page { version, continue_token } => self.page_arrived(listing, version, continue_token, now, rng),
+            Input::ListFailed(failure) => self.list_failed(listing, failure, now, rng),
+            Input::Tick
+            | Input::WatchOpened
+            | Input::Event { .. }
+            | Input::Bookmark { .. }
+            | Input::WatchEnded
+            | Input::WatchFailed(_) => quietly(Action::List(self.page(&listing))),
+        }
+    }
+
+    fn page_arrived(
+        &mut self,
+        listing: Listing,
+        version: ResourceVersion,
+        continue_token: Option<String>,
+        now: Timestamp,
+        rng: &mut impl Rng,
+    ) -> Step {
+        // A server that gives one token for ever would be asked for ever.
+        if continue_token.is_some() && continue_token == listing.continue_token {
+            return self.list_failed(listing, Failure { kind: Kind::Malformed, retry_after: None }, now, rng);
+        }
+        self.list_failures = 0;
+        let notice = self.recovered(Some(Verb::List), now);
+        let version = listing.version.unwrap_or(version);
+        match continue_token {
+            Some(token) => {
+                let next = Listing { whole: listing.whole, continue_token: Some(token), version: Some(version) };
+                let action = Action::List(self.page(&next));
+                self.state = State::Listing(next);
+                Step { effect: Effect::Keep, notice, action }
+            }
+            None => {
+                self.version = Some(version.clone());
+                Step { effect: Effect::Commit, notice, action: self.open(version, rng) }
+            }
+        }
+    }
+
+    fn list_failed(&mut self, listing: Listing, failure: Failure, now: Timestamp, rng: &mut impl Rng) -> Step {
+        self.list_failures = self.list_failures.saturating_add(1);
+        let continued = listing.continue_token.is_some();
+        let expired = continued && failure.kind == Kind::Expired;
+        if expired && self.list_failures == 1 {
+            let anew = Listing { whole: true, ..Listing::default() };
+            let action = Action::List(self.page(&anew));
+            self.state = State::Listing(anew);
+            return Step { effect: Effect::Discard, notice: Notice::Quiet, action };
+        }
+        let hopeless = match failure.kind {
+            Kind::Expired | Kind::Rejected | Kind::Missing | Kind::Malformed => true,
+            Kind::Unreachable
+            | Kind::Tls
+            | Kind::Unauthorized
+            | Kind::Forbidden
+            | Kind::TooNew
+            | Kind::Busy
+            | Kind::Server
+            | Kind::Stalled
+            | Kind::Truncated => self.list_failures >= PAGE_FAILURES_MAX,
+        };
+        let anew = listing.whole || (continued && hopeless);
+        let next = if anew { Listing::default() } else { listing };
+        let effect = match (failure.kind, self.config.on_missing) {
+            (Kind::Missing, OnMissing::StartWithout) if self.version.is_none() && !self.started_without => {
+                self.started_without = true;
+                Effect::StartWithout
+            }
+            _ if anew => Effect::Discard,
+            _ => Effect::None,
+        };
+        let notice = self.failed(Verb::List, failure.kind, now);
+        let action = self.wait(self.list_failures, failure, Then::List(next), now, rng);
+        Step { effect, notice, action }
+    }
+
+    fn opening(&mut self, timeout: Duration, input: Input, now: Timestamp, rng: &mut impl Rng) -> Step {
+        match input {
+            Input::WatchOpened => {
+                self.state = State::Watching(Watching { timeout, opened: now, is_well: false });
+                quietly(Action::Read { until: now + SETTLED })
+            }
+            Input::WatchFailed(failure) => self.watch_failed(failure, now, rng),
+            Input::Tick
+            | Input::Page { .. }
+            | Input::ListFailed(_)
+            | Input::Event { .. }
+            | Input::Bookmark { .. }
+            | Input::WatchEnded => self.resume(rng),
+        }
+    }
+
+    fn watching(&mut self, watching: Watching, input: Input, now: Timestamp, rng: &mut impl Rng) -> Step {
+        let lived = now.since(watching.opened) >= SETTLED;
+        match input {
+            Input::Event { version } | Input::Bookmark { version } => {
+                self.suspects = 0;
+                self.seen(version);
+                self.well(watching, now)
+            }
+            Input::Tick if watching.is_well => {
+                // It was silent for longer than the server was to let it live.
+                let stalled = Failure { kind: Kind::Stalled, retry_after: None };
+                self.watch_failed(stalled, now, rng)
+            }
+            Input::Tick => self.well(watching, now),
+            Input::WatchEnded if lived => self.resume(rng),
+            Input::WatchEnded => self.ended_at_once(now, rng),
+            // A connection that breaks after a while is everyday life: resume. If that fails, it is told.
+            Input::WatchFailed(Failure { kind: Kind::Unreachable, .. }) if lived => {
+                Step { notice: Notice::Quiet, ..self.resume(rng) }
+            }
+            Input::WatchFailed(failure) => self.watch_failed(failure, now, rng),
+            Input::Page { .. } | Input::ListFailed(_) | Input::WatchOpened => {
+                quietly(Action::Read { until: self.silent_until(watching, now) })
+            }
+        }
+    }
+
+    /// The watch is well: failures are forgotten.
+    fn well(&mut self, watching: Watching, now: Timestamp) -> Step {
+        self.watch_failures = 0;
+        self.state = State::Watching(Watching { is_well: true, ..watching });
+        let notice = self.recovered(None, now);
+        Step { effect: Effect::None, notice, action: Action::Read { until: self.silent_until(watching, now) } }
+    }
+
+    fn ended_at_once(&mut self, now: Timestamp, rng: &mut impl Rng) -> Step {
+        self.watch_failures = self.watch_failures.saturating_add(1);
+        let failure = Failure { kind: Kind::Truncated, retry_after: None };
+        let notice = if self.watch_failures < SHORT_WATCHES_MAX {
+            Notice::Quiet
+        } else {
+            self.failed(Verb::Watch, failure.kind, now)
+        };
+        let action = self.wait(self.watch_failures, failure, Then::Watch, now, rng);
+        Step { effect: Effect::None, notice, action }
+    }
+
+    fn watch_failed(&mut self, failure: Failure, now: Timestamp, rng: &mut impl Rng) -> Step {
+        self.watch_failures = self.watch_failures.saturating_add(1);
+        let relist = match failure.kind {
+            Kind::Expired | Kind::Missing | Kind::Rejected => true,
+            Kind::TooNew | Kind::Server | Kind::Malformed | Kind::Truncated => {
+                self.suspects += 1;
+                self.suspects >= SUSPECTS_MAX
+            }
+            Kind::Unreachable | Kind::Tls | Kind::Unauthorized | Kind::Forbidden | Kind::Busy | Kind::Stalled => false,
+        };
+        let first = self.watch_failures == 1;
+        let effect = if relist { Effect::Relist } else { Effect::None };
+        if relist {
+            self.suspects = 0;
+        }
+        // That a version has become too old is everyday life, if the new list helps.
+        if first && failure.kind == Kind::Expired {
+            let action = self.start();
+            return Step { effect, notice: Notice::Quiet, action };
+        }
+        let notice = self.failed(Verb::Watch, failure.kind, now);
+        let then = if relist { Then::List(Listing::default()) } else { Then::Watch };
+        let action = self.wait(self.watch_failures, failure, then, now, rng);
+        Step { effect, notice, action }
+    }
+
+    fn waiting(&mut self, until: Timestamp, then: Then, input: &Input, rng: &mut impl Rng) -> Step {
+        match input {
+            Input::Tick => match then {
+                Then::Watch => self.resume(rng),
+                Then::List(listing) => {
+                    let action = Action::List(self.page(&listing));
+                    self.state = State::Listing(listing);
+                    quietly(action)
+                }
+            },
+            Input::Page { .. }
+            | Input::ListFailed(_)
+            | Input::WatchOpened
+            | Input::Event { .. }
+            | Input::Bookmark { .. }
+            | Input::WatchEnded
+            | Input::WatchFailed(_) => quietly(Action::Sleep { until }),
+        }
+    }
+
+    /// Watches from the last version; lists where there is none.
+    fn resume(&mut self, rng: &mut impl Rng) -> Step {
+        match self.version.clone() {
+            Some(version) => quietly(self.open(version, rng)),
+            None => quietly(self.start()),
+        }
+    }
+
+    fn open(&mut self, version: ResourceVersion, rng: &mut impl Rng) -> Action {
+        let drawn = self.config.watch_timeout.mul_f64(1.0 + rng.random::<f64>());
+        let timeout = Duration::from_secs(drawn.as_secs().max(1));
+        self.state = State::Opening { timeout };
+        Action::Watch(WatchRequest { version, timeout_seconds: timeout.as_secs() })
+    }
+
+    fn page(&self, listing: &Listing) -> PageRequest {
+        let limit = self.config.page_size.filter(|_| !listing.whole).map(std::num::NonZeroU32::get);
+        PageRequest { limit, continue_token: listing.continue_token.clone() }
+    }
+
+    /// Until when a watch may be silent: the server should have ended it by then.
+    fn silent_until(&self, watching: Watching, now: Timestamp) -> Timestamp {
+        now + watching.timeout + self.config.watch_grace
+    }
+
+    /// Moves the point from which a watch resumes; late duplicates do not move it back.
+    fn seen(&mut self, version: ResourceVersion) {
+        let back = self.version.as_ref().is_some_and(|current| version.is_older_than(current));
+        if !back && version != ResourceVersion::Text("".into()) {
+            self.version = Some(version);
+        }
+    }
+
+    /// Waits for the `failures`-th time in a row, then does `then`.
+    fn wait(&mut self, failures: u32, failure: Failure, then: Then, now: Timestamp, rng: &mut impl Rng) -> Action {
+        let retry = self.config.retry;
+        let max = if failure.kind == Kind::Missing { retry.max.min(MISSING_WAIT_MAX) } else { retry.max };
+        let doublings = failures.saturating_sub(1).min(31);
+        let delay = retry.initial.saturating_mul(1 << doublings).min(max).mul_f64(0.5 + rng.random::<f64>() / 2.0);
+        let asked = failure.retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
+        let until = now + delay.max(asked);
+        self.state = State::Waiting { until, then };
+        Action::Sleep { until }
+    }
+
+    fn failed(&mut self, verb: Verb, kind: Kind, now: Timestamp) -> Notice {
+        let Some(trouble) = self.trouble.filter(|trouble| trouble.kind == kind && trouble.verb == verb) else {
+            let since = self.trouble.map_or(now, |trouble| trouble.since);
+            self.trouble = Some(Trouble { since, verb, kind, told: now });
+            return Notice::Began;
+        };
+        let remind = kind == Kind::Missing && now.since(trouble.told) >= REMINDER;
+        if remind {
+            self.trouble = Some(Trouble { told: now, ..trouble });
+            return Notice::Reminder;
+        }
+        Notice::Quiet
+    }
+
+    /// Ends a trouble, or only one with `verb`.
+    fn recovered(&mut self, verb: Option<Verb>, now: Timestamp) -> Notice {
+        match self.trouble {
+            Some(trouble) if verb.is_none_or(|verb| verb == trouble.verb) => {
+                self.trouble = None;
+                Notice::Over(now.since(trouble.since))
+            }
+            Some(_) | None => Notice::None,
+        }
+    }
+}
+
+fn quietly(action: Action) -> Step {
+    Step { effect: Effect::None, notice: Notice::None, action }
+}

@@ -1,0 +1,357 @@
+//! The informer's requests: builds them, sends them, and gives the answers' objects as bytes while they arrive.
+//!
+//! It decides nothing: every failure is classified, worded and handed back. Nothing of a body gets into a text but
+//! the message of a `Status`, shortened.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, RETRY_AFTER};
+use http::{HeaderMap, Request, Response};
+use http_body_util::BodyExt as _;
+use kube::client::Body;
+use serde::Deserialize;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::connection;
+use super::error::{InformerError, InformerErrorKind as Kind, Verb};
+use super::machine::{Failure, PageRequest, WatchRequest};
+use super::split::{Damage, FrameSplitter, ListMeta, ListSplitter};
+use super::target::Target;
+
+/// How much of an error's body is read: a `Status` is smaller.
+const STATUS_MAX: usize = 64 << 10;
+/// How much of a server's message is told.
+const MESSAGE_MAX: usize = 300;
+
+/// A failed request: what it means to the machine, and what to tell people.
+#[derive(Clone, Debug)]
+pub(super) struct RequestError {
+    pub(super) error: InformerError,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl RequestError {
+    pub(super) fn new(verb: Verb, target: &Target, kind: Kind, detail: &str) -> Self {
+        Self { error: InformerError::new(verb, target, kind, detail), retry_after: None }
+    }
+
+    pub(super) fn failure(&self) -> Failure {
+        Failure { kind: self.error.kind(), retry_after: self.retry_after }
+    }
+}
+
+/// Sends the requests of one informer.
+pub(super) struct Source {
+    client: kube::Client,
+    target: Target,
+    read_timeout: Duration,
+}
+
+impl Source {
+    pub(super) fn new(client: kube::Client, target: Target, read_timeout: Duration) -> Self {
+        Self { client, target, read_timeout }
+    }
+
+    /// Asks for a page of a list.
+    pub(super) async fn list(&self, page: &PageRequest) -> Result<PageBody<'_>, RequestError> {
+        let body = self.send(Verb::List, self.list_uri(page)).await?;
+        Ok(PageBody { source: self, body, piece: Bytes::new(), splitter: ListSplitter::default() })
+    }
+
+    /// Begins a watch.
+    pub(super) async fn watch(&self, watch: &WatchRequest) -> Result<WatchBody, RequestError> {
+        let body = self.send(Verb::Watch, self.watch_uri(watch)).await?;
+        Ok(WatchBody { target: self.target.clone(), body, piece: Bytes::new(), splitter: FrameSplitter::default() })
+    }
+
+    /// No resourceVersion: the server answers with the newest state.
+    fn list_uri(&self, page: &PageRequest) -> String {
+        let mut query = self.selectors();
+        if let Some(limit) = page.limit {
+            query.append_pair("limit", &limit.to_string());
+        }
+        if let Some(token) = &page.continue_token {
+            query.append_pair("continue", token);
+        }
+        self.uri(query)
+    }
+
+    fn watch_uri(&self, watch: &WatchRequest) -> String {
+        let mut query = self.selectors();
+        query.append_pair("watch", "true");
+        query.append_pair("allowWatchBookmarks", "true");
+        query.append_pair("resourceVersion", &watch.version.to_string());
+        query.append_pair("timeoutSeconds", &watch.timeout_seconds.to_string());
+        self.uri(query)
+    }
+
+    fn selectors(&self) -> Query {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (name, selector) in
+            [("labelSelector", &self.target.label_selector), ("fieldSelector", &self.target.field_selector)]
+        {
+            if let Some(selector) = selector {
+                query.append_pair(name, selector);
+            }
+        }
+        query
+    }
+
+    fn uri(&self, mut query: Query) -> String {
+        format!("{}?{}", self.target.path(), query.finish())
+    }
+
+    /// Sends a request and waits for the answer's head.
+    async fn send(&self, verb: Verb, uri: String) -> Result<Body, RequestError> {
+        let request = Request::get(uri)
+            .header(ACCEPT, self.accept(verb))
+            .header(ACCEPT_ENCODING, "identity")
+            .body(Body::empty())
+            .map_err(|_| self.failed(verb, Kind::Rejected, "namespace and resource give no valid URL"))?;
+        let answer = match timeout(self.read_timeout, self.client.send(request)).await {
+            Err(_) => {
+                let detail = format!("no answer within {:?}", self.read_timeout);
+                return Err(self.failed(verb, Kind::Stalled, &detail));
+            }
+            Ok(Err(error)) => {
+                let (kind, detail) = connection::describe(&error);
+                return Err(self.failed(verb, kind, &detail));
+            }
+            Ok(Ok(answer)) => answer,
+        };
+        if answer.status().is_success() { Ok(answer.into_body()) } else { Err(self.refused(verb, answer).await) }
+    }
+
+    fn accept(&self, verb: Verb) -> &'static str {
+        match (self.target.metadata_only, verb) {
+            (false, _) => "application/json",
+            (true, Verb::List) => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+            (true, Verb::Watch) => "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+        }
+    }
+
+    fn failed(&self, verb: Verb, kind: Kind, detail: &str) -> RequestError {
+        RequestError::new(verb, &self.target, kind, detail)
+    }
+
+    /// What an answer with an error's status code means.
+    async fn refused(&self, verb: Verb, answer: Response<Body>) -> RequestError {
+        let code = answer.status().as_u16();
+        let asked = retry_after(answer.headers());
+        let status = self.status_of(answer.into_body()).await;
+        let mut error = status_error(verb, &self.target, code, &status);
+        error.retry_after = asked.or(error.retry_after);
+        error
+    }
+
+    /// The `Status` in an error's body, or an empty one.
+    async fn status_of(&self, mut body: Body) -> Status {
+        let mut text = Vec::new();
+        let read = async {
+            while let Some(Ok(frame)) = body.frame().await {
+                if let Ok(data) = frame.into_data() {
+                    let room = STATUS_MAX.saturating_sub(text.len());
+                    text.extend_from_slice(&data[..data.len().min(room)]);
+                    if text.len() == STATUS_MAX {
+                        break;
+                    }
+                }
+            }
+        };
+        // A body that does not come in time is as good as none.
+        let _ = timeout(self.read_timeout, read).await;
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+}
+
+type Query = form_urlencoded::Serializer<'static, String>;
+
+/// The body of a page, while it arrives.
+pub(super) struct PageBody<'a> {
+    source: &'a Source,
+    body: Body,
+    // What has arrived and is not cut yet.
+    piece: Bytes,
+    splitter: ListSplitter,
+}
+
+impl PageBody<'_> {
+    /// The next item, `None` behind the last.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, RequestError> {
+        loop {
+            if let Some(item) = self.splitter.next(&mut self.piece).map_err(|damage| self.damaged(damage))? {
+                return Ok(Some(item));
+            }
+            let limit = self.source.read_timeout;
+            self.piece = match timeout(limit, data(&mut self.body)).await {
+                Err(_) => {
+                    let detail = format!("the answer stalled: nothing came for {limit:?}");
+                    return Err(self.source.failed(Verb::List, Kind::Stalled, &detail));
+                }
+                Ok(Some(Ok(piece))) => piece,
+                Ok(Some(Err(_))) => return Err(self.damaged(Damage::Truncated)),
+                Ok(None) => return Ok(None),
+            };
+        }
+    }
+
+    /// What the list said of itself, once all items are read.
+    pub(super) fn finish(self) -> Result<ListMeta, RequestError> {
+        let Self { source, splitter, .. } = self;
+        splitter.finish().map_err(|damage| damaged(Verb::List, &source.target, damage))
+    }
+
+    fn damaged(&self, damage: Damage) -> RequestError {
+        damaged(Verb::List, &self.source.target, damage)
+    }
+}
+
+/// The body of a watch, while it arrives.
+pub(super) struct WatchBody {
+    target: Target,
+    body: Body,
+    piece: Bytes,
+    splitter: FrameSplitter,
+}
+
+/// What reading a watch gave.
+pub(super) enum Read {
+    /// A frame.
+    Frame(Bytes),
+    /// The watch ended between two frames.
+    Ended,
+    /// Nothing came in time.
+    Silence,
+}
+
+impl WatchBody {
+    /// The next frame. Dropping the future loses nothing.
+    pub(super) async fn next(&mut self, until: Instant) -> Result<Read, RequestError> {
+        loop {
+            let cut = self.splitter.next(&mut self.piece);
+            if let Some(frame) = cut.map_err(|damage| damaged(Verb::Watch, &self.target, damage))? {
+                return Ok(Read::Frame(frame));
+            }
+            let Ok(read) = timeout_at(until, data(&mut self.body)).await else { return Ok(Read::Silence) };
+            let end = self.splitter.finish().map_err(|damage| damaged(Verb::Watch, &self.target, damage));
+            self.piece = match read {
+                Some(Ok(piece)) => piece,
+                None => return end.map(|()| Read::Ended),
+                Some(Err(_)) => {
+                    end?;
+                    let detail = "the connection broke";
+                    return Err(RequestError::new(Verb::Watch, &self.target, Kind::Unreachable, detail));
+                }
+            };
+        }
+    }
+}
+
+/// The next piece of a body; trailers are skipped.
+async fn data(body: &mut Body) -> Option<Result<Bytes, kube::Error>> {
+    loop {
+        match body.frame().await? {
+            Err(error) => return Some(Err(error)),
+            Ok(frame) => {
+                if let Ok(data) = frame.into_data() {
+                    return Some(Ok(data));
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn damaged(verb: Verb, target: &Target, damage: Damage) -> RequestError {
+    match damage {
+        Damage::Truncated => RequestError::new(verb, target, Kind::Truncated, "the answer ended in the middle"),
+        Damage::Malformed(detail) => RequestError::new(verb, target, Kind::Malformed, detail),
+    }
+}
+
+/// What is read of a `Status`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Status {
+    code: u16,
+    message: String,
+    reason: String,
+    details: Option<StatusDetails>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct StatusDetails {
+    retry_after_seconds: u64,
+    causes: Vec<Cause>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Cause {
+    reason: String,
+}
+
+impl Status {
+    /// Whether the server has not seen the version that was asked for yet, in the shapes that its releases give it.
+    fn is_too_new(&self) -> bool {
+        let causes = self.details.as_ref().map_or(&[][..], |details| &details.causes);
+        causes.iter().any(|cause| cause.reason == "ResourceVersionTooLarge")
+            || self.message.contains("Too large resource version")
+    }
+}
+
+/// What an ERROR event means.
+pub(super) fn event_error(target: &Target, status: &Status) -> RequestError {
+    let code = match (status.code, status.reason.as_str()) {
+        (0, "Expired" | "Gone") => 410,
+        (0, _) => 500,
+        (code, _) => code,
+    };
+    status_error(Verb::Watch, target, code, status)
+}
+
+fn status_error(verb: Verb, target: &Target, code: u16, status: &Status) -> RequestError {
+    let kind = match code {
+        401 => Kind::Unauthorized,
+        403 => Kind::Forbidden,
+        404 => Kind::Missing,
+        410 => Kind::Expired,
+        _ if status.is_too_new() => Kind::TooNew,
+        429 | 503 => Kind::Busy,
+        408 | 500.. => Kind::Server,
+        _ => Kind::Rejected,
+    };
+    let phrase = match kind {
+        Kind::Unauthorized => "the server does not accept the credentials",
+        Kind::Forbidden => "forbidden",
+        Kind::Missing => "the server does not know the resource",
+        Kind::Expired => "the version asked for is too old",
+        Kind::TooNew => "the server has not seen the version asked for yet",
+        Kind::Busy => "the server asks to come later",
+        Kind::Server => "the server failed",
+        Kind::Rejected => "the server refuses the request",
+        // invariant: the match above gives none of these.
+        Kind::Unreachable | Kind::Tls | Kind::Stalled | Kind::Truncated | Kind::Malformed => "the request failed",
+    };
+    let message = quoted(&status.message);
+    let detail =
+        if message.is_empty() { format!("{phrase} ({code})") } else { format!("{phrase} ({code}: {message})") };
+    let asked = status.details.as_ref().map(|details| details.retry_after_seconds).filter(|&seconds| seconds > 0);
+    RequestError { error: InformerError::new(verb, target, kind, &detail), retry_after: asked.map(Duration::from_secs) }
+}
+
+/// A server's message on one line, shortened.
+pub(super) fn quoted(message: &str) -> String {
+    let mut text: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = text.char_indices().nth(MESSAGE_MAX) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}

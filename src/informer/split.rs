@@ -1,0 +1,280 @@
+//! Cutting an answer into objects while it arrives.
+//!
+//! A list's body gives its items one by one, a watch's body its frames; both as the bytes that the server sent, in
+//! pieces of any size. So neither a page nor a list is ever held as text.
+//!
+//! It must not know what is inside an item: whoever takes the bytes has them checked. Only the envelope is read here,
+//! in any order of its fields (lists of custom resources put `items` first, built-in ones `metadata`).
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::json::{self, ValueScan};
+
+/// The largest object that is accepted. The server's own limit for a request is 3 MiB; a larger one shows that the
+/// answer is damaged, and must not fill the memory.
+pub(super) const OBJECT_MAX: usize = 64 << 20;
+
+/// The answer is not what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Damage {
+    /// It ended in the middle.
+    Truncated,
+    /// It breaks the rules, as the phrase says.
+    Malformed(&'static str),
+}
+
+/// Collects one JSON value from pieces.
+#[derive(Debug, Default)]
+struct Collector {
+    scan: ValueScan,
+    // The pieces so far; empty while the value may still lie within one piece.
+    held: Vec<u8>,
+}
+
+impl Collector {
+    /// Takes what belongs to the value from the front of `piece`, and returns the value when it is complete.
+    fn take(&mut self, piece: &mut Bytes) -> Result<Option<Bytes>, Damage> {
+        let end = self.scan.feed(piece);
+        let part = piece.split_to(end.unwrap_or(piece.len()));
+        if self.held.len() + part.len() > OBJECT_MAX {
+            return Err(Damage::Malformed("it holds an object of more than 64 MiB"));
+        }
+        if end.is_some() && self.held.is_empty() {
+            self.scan = ValueScan::default();
+            return Ok(Some(part));
+        }
+        self.held.extend_from_slice(&part);
+        Ok(end.map(|_| {
+            self.scan = ValueScan::default();
+            Bytes::from(std::mem::take(&mut self.held))
+        }))
+    }
+}
+
+/// Drops white space from the front and shows the first byte behind it.
+fn next_byte(piece: &mut Bytes) -> Option<u8> {
+    let spaces = piece.iter().take_while(|&&byte| json::is_space(byte)).count();
+    let _ = piece.split_to(spaces);
+    piece.first().copied()
+}
+
+/// What the server says of a list as a whole.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ListMeta {
+    pub(super) resource_version: Option<String>,
+    #[serde(rename = "continue")]
+    pub(super) continue_token: Option<String>,
+}
+
+/// Cuts the body of a list into its items.
+#[derive(Debug, Default)]
+pub(super) struct ListSplitter {
+    at: At,
+    collector: Collector,
+    // The field whose value is being read.
+    field: String,
+    meta: Option<ListMeta>,
+    has_items: bool,
+}
+
+/// What may come next in a list's body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum At {
+    /// The list's opening brace.
+    #[default]
+    Start,
+    /// A field's name; `first` if the object may also end here.
+    Name { first: bool },
+    /// The colon behind a name.
+    Colon,
+    /// The value of a field; `begun` if its first byte has been seen.
+    Value { begun: bool },
+    /// The comma behind a field, or the list's closing brace.
+    AfterField,
+    /// An item; `first` if the array may also end here, `begun` if its first byte has been seen.
+    Item { first: bool, begun: bool },
+    /// The comma behind an item, or the array's closing bracket.
+    AfterItem,
+    /// Nothing more.
+    End,
+}
+
+impl ListSplitter {
+    /// Takes bytes from the front of `piece` until an item is complete, and returns it.
+    ///
+    /// `None` says that the piece is used up.
+    pub(super) fn next(&mut self, piece: &mut Bytes) -> Result<Option<Bytes>, Damage> {
+        loop {
+            match self.at {
+                At::Value { begun: true } => match self.collector.take(piece)? {
+                    Some(value) => self.value(&value)?,
+                    None => return Ok(None),
+                },
+                At::Item { begun: true, .. } => {
+                    let item = self.collector.take(piece)?;
+                    if item.is_some() {
+                        self.at = At::AfterItem;
+                    }
+                    return Ok(item);
+                }
+                At::Name { .. } if !self.collector.held.is_empty() => {
+                    if !self.name(piece)? {
+                        return Ok(None);
+                    }
+                }
+                At::Start
+                | At::Name { .. }
+                | At::Colon
+                | At::Value { begun: false }
+                | At::AfterField
+                | At::Item { begun: false, .. }
+                | At::AfterItem
+                | At::End => {
+                    let Some(byte) = next_byte(piece) else { return Ok(None) };
+                    if !self.structure(byte, piece)? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves on by the byte that stands next. False if the piece is used up.
+    fn structure(&mut self, byte: u8, piece: &mut Bytes) -> Result<bool, Damage> {
+        let (next, is_used) = match (self.at, byte) {
+            (At::Start, b'{') => (At::Name { first: true }, true),
+            (At::Name { .. }, b'"') => return self.name(piece),
+            (At::Name { first: true }, b'}') | (At::AfterField, b'}') => (At::End, true),
+            (At::Colon, b':') => (At::Value { begun: false }, true),
+            (At::Value { .. }, b'[') if self.field == "items" => (At::Item { first: true, begun: false }, true),
+            (At::Value { .. }, _) => (At::Value { begun: true }, false),
+            (At::AfterField, b',') => (At::Name { first: false }, true),
+            (At::Item { first: true, .. }, b']') | (At::AfterItem, b']') => {
+                self.has_items = true;
+                (At::AfterField, true)
+            }
+            (At::Item { .. }, b',' | b']' | b'}' | b':') => return Err(NOT_A_LIST),
+            (At::Item { first, .. }, _) => (At::Item { first, begun: true }, false),
+            (At::AfterItem, b',') => (At::Item { first: false, begun: false }, true),
+            (At::Start | At::Name { .. } | At::Colon | At::AfterField | At::AfterItem | At::End, _) => {
+                return Err(NOT_A_LIST);
+            }
+        };
+        self.at = next;
+        if is_used {
+            let _ = piece.split_to(1);
+        }
+        Ok(true)
+    }
+
+    /// Reads a field's name. False if the piece is used up.
+    fn name(&mut self, piece: &mut Bytes) -> Result<bool, Damage> {
+        let Some(name) = self.collector.take(piece)? else { return Ok(false) };
+        self.field = serde_json::from_slice(&name).map_err(|_| NOT_A_LIST)?;
+        self.at = At::Colon;
+        Ok(true)
+    }
+
+    /// Reads the value of a field other than the array of items.
+    fn value(&mut self, value: &Bytes) -> Result<(), Damage> {
+        match self.field.as_str() {
+            "metadata" => self.meta = Some(serde_json::from_slice(value).map_err(|_| NOT_A_LIST)?),
+            "items" if value.as_ref() == b"null" => self.has_items = true,
+            "items" => return Err(NOT_A_LIST),
+            _ => {}
+        }
+        self.at = At::AfterField;
+        Ok(())
+    }
+
+    /// What the list said of itself, once the body has ended.
+    pub(super) fn finish(self) -> Result<ListMeta, Damage> {
+        if self.at != At::End {
+            return Err(Damage::Truncated);
+        }
+        match (self.has_items, self.meta) {
+            (true, Some(meta)) => Ok(meta),
+            (true, None) => Err(Damage::Malformed("the list has no metadata")),
+            (false, _) => Err(Damage::Malformed("the answer is no list: it has no items")),
+        }
+    }
+}
+
+const NOT_A_LIST: Damage = Damage::Malformed("the answer is not a list in JSON");
+const NOT_A_FRAME: Damage = Damage::Malformed("a frame of the watch is not an event in JSON");
+
+/// Cuts the body of a watch into its frames, one JSON object each, whatever stands between them.
+#[derive(Debug, Default)]
+pub(super) struct FrameSplitter {
+    collector: Collector,
+    begun: bool,
+}
+
+impl FrameSplitter {
+    /// Takes bytes from the front of `piece` until a frame is complete, and returns it.
+    ///
+    /// `None` says that the piece is used up.
+    pub(super) fn next(&mut self, piece: &mut Bytes) -> Result<Option<Bytes>, Damage> {
+        if !self.begun {
+            match next_byte(piece) {
+                None => return Ok(None),
+                Some(b'{') => self.begun = true,
+                Some(_) => return Err(NOT_A_FRAME),
+            }
+        }
+        let frame = self.collector.take(piece)?;
+        self.begun = frame.is_none();
+        Ok(frame)
+    }
+
+    /// Whether the body may end here.
+    pub(super) fn finish(&self) -> Result<(), Damage> {
+        if self.begun { Err(Damage::Truncated) } else { Ok(()) }
+    }
+}
+
+/// A frame of a watch, its object unread.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Frame<'a> {
+    /// ADDED or MODIFIED.
+    Present(&'a str),
+    /// DELETED.
+    Gone(&'a str),
+    /// BOOKMARK: the watch is complete up to this version.
+    Bookmark(String),
+    /// ERROR, with a `Status`.
+    Error(&'a str),
+}
+
+#[derive(Deserialize)]
+struct RawFrame<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct BookmarkObject {
+    metadata: ListMeta,
+}
+
+/// Reads a frame's envelope; `type` and `object` may come in either order.
+pub(super) fn frame(text: &[u8]) -> Result<Frame<'_>, Damage> {
+    let text = std::str::from_utf8(text).map_err(|_| NOT_A_FRAME)?;
+    let frame: RawFrame<'_> = serde_json::from_str(text).map_err(|_| NOT_A_FRAME)?;
+    let object = frame.object.get();
+    match frame.kind {
+        "ADDED" | "MODIFIED" => Ok(Frame::Present(object)),
+        "DELETED" => Ok(Frame::Gone(object)),
+        "BOOKMARK" => {
+            let bookmark: BookmarkObject = serde_json::from_str(object).map_err(|_| NOT_A_FRAME)?;
+            Ok(Frame::Bookmark(bookmark.metadata.resource_version.unwrap_or_default()))
+        }
+        "ERROR" => Ok(Frame::Error(object)),
+        _ => Err(Damage::Malformed("a frame of the watch has a type that is not known")),
+    }
+}
