@@ -278,3 +278,171 @@ pub(super) fn frame(text: &[u8]) -> Result<Frame<'_>, Damage> {
         _ => Err(Damage::Malformed("a frame of the watch has a type that is not known")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    /// Feeds `body` in pieces of `size` bytes and collects the items.
+    fn split(body: &str, size: usize) -> Result<(Vec<Value>, ListMeta), Damage> {
+        let mut splitter = ListSplitter::default();
+        let mut items = Vec::new();
+        for piece in body.as_bytes().chunks(size) {
+            let mut piece = Bytes::copy_from_slice(piece);
+            while let Some(item) = splitter.next(&mut piece)? {
+                items.push(serde_json::from_slice(&item).unwrap());
+            }
+        }
+        Ok((items, splitter.finish()?))
+    }
+
+    fn meta(version: &str, token: Option<&str>) -> ListMeta {
+        ListMeta { resource_version: Some(version.to_owned()), continue_token: token.map(str::to_owned) }
+    }
+
+    #[test]
+    fn items_are_found_before_and_behind_the_metadata() {
+        let built_in = r#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7","continue":"x"},"items":[{"a":1},{"b":[]}]}"#;
+        let custom = r#"{"apiVersion":"g/v1","items":[{"a":1},{"b":[]}],"kind":"FooList","metadata":{"continue":"x","resourceVersion":"7"}}"#;
+        let indented = "{\n  \"items\" : [ {\n \"a\": 1}\n , { \"b\":[] } ] ,\n \"metadata\": {\"resourceVersion\":\"7\", \"continue\":\"x\"} }\n";
+        for body in [built_in, custom, indented] {
+            for size in [1, 2, 3, 7, 1000] {
+                let (items, found) = split(body, size).unwrap();
+                assert_eq!(items, [json!({"a": 1}), json!({"b": []})], "{body} by {size}");
+                assert_eq!(found, meta("7", Some("x")));
+            }
+        }
+    }
+
+    #[test]
+    fn empty_and_null_items_are_an_empty_list() {
+        for items in ["[]", "[ ]", "null"] {
+            let body = format!(r#"{{"metadata":{{"resourceVersion":"7"}},"items":{items}}}"#);
+            assert_eq!(split(&body, 5).unwrap(), (vec![], meta("7", None)), "{items}");
+        }
+    }
+
+    #[test]
+    fn every_proper_prefix_of_a_list_is_truncated() {
+        let body = r#"{"metadata":{"resourceVersion":"7"},"items":[{"a":"}]"},{"b":2}],"kind":"L"}"#;
+        for end in 0..body.len() {
+            assert_eq!(split(&body[..end], 4), Err(Damage::Truncated), "{}", &body[..end]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_is_malformed() {
+        for body in [
+            "[]",
+            "hello",
+            "{}",
+            r#"{"kind":"Status","metadata":{}}"#,
+            r#"{"items":{},"metadata":{}}"#,
+            r#"{"items":[],}"#,
+            r#"{"items":[,]}"#,
+            r#"{"items":[{},]}"#,
+            r#"{"items":[{} {}]}"#,
+            r#"{"items":[]]"#,
+            r#"{"items":[]}"#,
+            r#"{"items":[],"metadata":{"resourceVersion":"7"}} x"#,
+            r#"{"items":[],"metadata":{"resourceVersion":7}}"#,
+            r#"{"items" []}"#,
+            r#"{items:[]}"#,
+        ] {
+            for size in [1, 1000] {
+                assert!(matches!(split(body, size), Err(Damage::Malformed(_))), "{body}");
+            }
+        }
+    }
+
+    #[test]
+    fn frames_need_no_newline_between_them_and_may_be_cut_anywhere() {
+        let body = "{\"a\":1}\n{\"b\":\"}\\\"{\"}{\"c\":3}\r\n\n {\"d\":4}";
+        for size in 1..body.len() {
+            let mut splitter = FrameSplitter::default();
+            let mut frames = Vec::new();
+            for piece in body.as_bytes().chunks(size) {
+                let mut piece = Bytes::copy_from_slice(piece);
+                while let Some(frame) = splitter.next(&mut piece).unwrap() {
+                    frames.push(String::from_utf8(frame.to_vec()).unwrap());
+                }
+            }
+            assert_eq!(splitter.finish(), Ok(()));
+            assert_eq!(frames, [r#"{"a":1}"#, r#"{"b":"}\"{"}"#, r#"{"c":3}"#, r#"{"d":4}"#]);
+        }
+    }
+
+    #[test]
+    fn a_half_sent_frame_is_truncated_and_other_text_malformed() {
+        let mut splitter = FrameSplitter::default();
+        assert_eq!(splitter.next(&mut Bytes::from_static(b"{\"type\":\"ADDED\",\"obj")), Ok(None));
+        assert_eq!(splitter.finish(), Err(Damage::Truncated));
+        assert_eq!(FrameSplitter::default().next(&mut Bytes::from_static(b"\n<html>")), Err(NOT_A_FRAME));
+    }
+
+    #[test]
+    fn the_type_may_stand_before_or_behind_the_object() {
+        for text in [r#"{"type":"DELETED","object":{"a":1}}"#, r#"{"object":{"a":1},"type":"DELETED"}"#] {
+            assert_eq!(frame(text.as_bytes()), Ok(Frame::Gone(r#"{"a":1}"#)));
+        }
+        let bookmark = r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9"}}}"#;
+        assert_eq!(frame(bookmark.as_bytes()), Ok(Frame::Bookmark("9".into())));
+        for damaged in
+            [r#"{"type":"HELLO","object":{}}"#, r#"{"type":"ADDED"}"#, r#"{"object":tru}"#, "{\"type\":\"\u{fffd}"]
+        {
+            assert!(matches!(frame(damaged.as_bytes()), Err(Damage::Malformed(_))), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn an_endless_object_is_refused_before_it_fills_the_memory() {
+        let mut splitter = FrameSplitter::default();
+        let piece = Bytes::from(vec![b' '; 1 << 20]);
+        let _ = splitter.next(&mut Bytes::from_static(b"{"));
+        let fed = (0..).find(|_| splitter.next(&mut piece.clone()).is_err()).unwrap();
+        assert!(fed <= OBJECT_MAX >> 20);
+    }
+
+    prop_compose! {
+        fn any_json()(value in Just(Value::Null).prop_recursive(4, 40, 5, |inner| prop_oneof![
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[a-z{}\\[\\]\"\\\\, ü\n]{0,8}".prop_map(Value::from),
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::btree_map("[a-z\"\\\\]{0,4}", inner, 0..5)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ])) -> Value { value }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_items_are_they_come_out_as_they_went_in(
+            items in prop::collection::vec(any_json(), 0..6),
+            extra in any_json(),
+            size in 1_usize..40,
+            pretty: bool,
+        ) {
+            let list = json!({"metadata": {"resourceVersion": "1"}, "items": items, "other": extra});
+            let body = if pretty { serde_json::to_string_pretty(&list) } else { serde_json::to_string(&list) }.unwrap();
+            prop_assert_eq!(split(&body, size).unwrap(), (items, meta("1", None)));
+        }
+
+        #[test]
+        fn no_bytes_make_the_splitters_panic(bytes in prop::collection::vec(any::<u8>(), 0..60), size in 1_usize..9) {
+            let (mut list, mut watch) = (ListSplitter::default(), FrameSplitter::default());
+            let (mut list_ok, mut watch_ok) = (true, true);
+            for piece in bytes.chunks(size) {
+                let (mut one, mut two) = (Bytes::copy_from_slice(piece), Bytes::copy_from_slice(piece));
+                while list_ok {
+                    match list.next(&mut one) { Ok(Some(_)) => {}, Ok(None) => break, Err(_) => list_ok = false }
+                }
+                while watch_ok {
+                    match watch.next(&mut two) { Ok(Some(_)) => {}, Ok(None) => break, Err(_) => watch_ok = false }
+                }
+            }
+            let _ = frame(&bytes);
+        }
+    }
+}
