@@ -22,6 +22,10 @@
 //!    may come from the version, a list follows.
 //! 4. A watch counts as well when it has sent something or has lived for a second. Then failures are forgotten.
 
+mod step;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use kubehandler_core::{ResourceVersion, Timestamp};
@@ -29,6 +33,7 @@ use rand::{Rng, RngExt as _};
 
 use super::config::{InformerConfig, OnMissing};
 use super::error::{InformerErrorKind as Kind, Verb};
+pub(super) use step::{Action, Effect, Failure, Input, Notice, PageRequest, Step, WatchRequest};
 
 /// A watch that lives longer than this is well.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -44,108 +49,6 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(10 * 60);
 const MISSING_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How often a missing kind is told.
 const REMINDER: Duration = Duration::from_secs(60);
-
-/// What to do next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Action {
-    /// Ask for a page of a list; report `Page` or `ListFailed`.
-    List(PageRequest),
-    /// Begin a watch; report `WatchOpened` or `WatchFailed`.
-    Watch(WatchRequest),
-    /// Read the watch until then; report `Event`, `Bookmark`, `WatchEnded`, `WatchFailed`, or `Tick`.
-    Read { until: Timestamp },
-    /// Wait until then; report `Tick`.
-    Sleep { until: Timestamp },
-}
-
-/// A page of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PageRequest {
-    pub(super) limit: Option<u32>,
-    pub(super) continue_token: Option<String>,
-}
-
-/// A watch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct WatchRequest {
-    pub(super) version: ResourceVersion,
-    /// After how many seconds the server shall end it.
-    pub(super) timeout_seconds: u64,
-}
-
-/// How an action went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Input {
-    /// The moment that was waited for has come.
-    Tick,
-    /// A page has arrived, in full.
-    Page { version: ResourceVersion, continue_token: Option<String> },
-    /// A page has not.
-    ListFailed(Failure),
-    /// The server has accepted the watch.
-    WatchOpened,
-    /// An event has arrived and is in the cache.
-    Event { version: ResourceVersion },
-    /// A bookmark has arrived.
-    Bookmark { version: ResourceVersion },
-    /// The server has ended the watch, in order.
-    WatchEnded,
-    /// The watch was not accepted, or it broke, or it sent an error or something that is no event.
-    WatchFailed(Failure),
-}
-
-/// What the machine needs to know of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) kind: Kind,
-    /// How long the server asks to wait.
-    pub(super) retry_after: Option<Duration>,
-}
-
-/// What follows from an input.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Step {
-    /// What to do at once.
-    pub(super) effect: Effect,
-    /// What to tell people.
-    pub(super) notice: Notice,
-    /// What to do next.
-    pub(super) action: Action,
-}
-
-/// What to do at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Effect {
-    /// Nothing.
-    #[default]
-    None,
-    /// Keep the page's items: more pages follow.
-    Keep,
-    /// The list is complete with this page: give all items to the cache.
-    Commit,
-    /// Forget the items kept so far: the list begins anew.
-    Discard,
-    /// A watch could not be resumed: a list begins.
-    Relist,
-    /// Let the cache count as synced without a list.
-    StartWithout,
-}
-
-/// What to tell people.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Notice {
-    /// Nothing.
-    #[default]
-    None,
-    /// It failed in a way that happens every day, or as before.
-    Quiet,
-    /// It began to fail, or fails in another way than before.
-    Began,
-    /// It still fails: the kind is still missing.
-    Reminder,
-    /// It works again, after so long.
-    Over(Duration),
-}
 
 /// The machine. See the module for what drives it.
 #[derive(Debug)]

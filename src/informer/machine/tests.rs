@@ -1,0 +1,1 @@
+//! The machine's transitions, as tables and as properties.
