@@ -3,6 +3,71 @@
 //! [`EventHandler`]s register on an [`EventLoop`]; a shared informer cache watches the API server and enqueues
 //! namespace/name keys into a rate-limited, deduplicating workqueue; N workers drain it into the handlers' `add`,
 //! `update` and `delete` functions.
+//!
+//! ```text
+//!  API server ──list, watch──▶ informer ──▶ cache ──wakes a key──▶ queue ──takes it──▶ worker ──▶ your EventHandler
+//!                                             │                                         ▲
+//!                                             └──── the object now, or its last state ──┘
+//! ```
+//!
+//! The queue carries keys, never events: a worker compares what the handler last settled for an object with what the
+//! cache holds now, and makes the one call that bridges the two. So a handler always sees the newest state, one call at
+//! a time for an object, in order, again after an error. What it may rely on is stated in clauses, C1–C9, in
+//! [`kubehandler_core::dispatch`].
+//!
+//! # Quick start
+//!
+//! ```no_run
+//! use k8s_openapi::api::core::v1::ConfigMap;
+//! use kubehandler::{CancellationToken, EventLoop, HandlerFuncs, InformerFactory};
+//!
+//! # async fn example() -> anyhow::Result<()> {
+//! let informers = InformerFactory::new(kube::Client::try_default().await?);
+//! let mut event_loop = EventLoop::new("my-controller");
+//! event_loop.register(
+//!     HandlerFuncs::new("configmaps", informers.informer::<ConfigMap>())
+//!         .on_add(|ctx, namespace, name| async move {
+//!             let keys = ctx.object()?.data.as_ref().map_or(0, |data| data.len());
+//!             println!("{namespace}/{name} is new and has {keys} keys");
+//!             Ok(())
+//!         })
+//!         .on_delete(|_ctx, namespace, name| async move {
+//!             println!("{namespace}/{name} is gone");
+//!             Ok(())
+//!         }),
+//! )?;
+//! let report = event_loop.run(CancellationToken::new(), 2).await?;
+//! println!("{report}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `kube::Client` comes with the TLS stack that you choose by `kube`'s features, the types with the Kubernetes version
+//! that you choose by `k8s-openapi`'s.
+//!
+//! # What to look for where
+//!
+//! | to … | use |
+//! |---|---|
+//! | react to the objects of a kind | [`EventHandler`], or closures: [`HandlerFuncs`] |
+//! | bring the world in line with an object by one function | [`Reconciler`], registered as [`Reconciling`] |
+//! | choose namespace, selectors, page size, or what to do while a kind is missing | [`InformerConfig`], [`InformerFactory::configured`] |
+//! | handle a kind known only at run time | [`InformerFactory::informer_with`] and `kube::api::DynamicObject` |
+//! | read other objects from a cache | [`SharedInformer`] |
+//! | set deadlines, resyncs, weights, retry caps; be woken by owned objects | [`HandlerOptions`] |
+//! | steer what follows an error | [`Retry`], [`Permanent`] |
+//! | be called again later | [`Context::requeue_after`] |
+//! | look into a running loop, release a parked key | [`EventLoopHandle`] |
+//! | stop, and know what was left undone | the [`CancellationToken`] given to [`EventLoop::run`], [`RunReport`] |
+//!
+//! # Features
+//!
+//! There are no cargo features as yet.
+//!
+//! # Re-exports
+//!
+//! Keys, causes and the words of the contract come from `kubehandler-core`, the crate of the pure parts;
+//! [`CancellationToken`] is `tokio-util`'s. Handlers return `anyhow::Result`.
 
 mod cache;
 mod clock;
@@ -25,3 +90,8 @@ pub use informer::{
 pub use kubehandler_core::queue::{BackoffConfig, Cause, Causes, RetryLimit};
 pub use kubehandler_core::{EventType, Life, ObjectKey};
 pub use tokio_util::sync::CancellationToken;
+
+// The README's examples compile, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

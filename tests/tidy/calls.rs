@@ -46,12 +46,13 @@ pub(crate) fn placeholders(sources: &[Source]) -> Vec<Complaint> {
     })
 }
 
-/// Panics outside of tests that no `// invariant:` on the line, or alone on the line above, explains.
+/// Panics outside of tests that no `// invariant:` on the line, or alone on the line above, explains, nor their own text.
 pub(crate) fn panics(sources: &[Source]) -> Vec<Complaint> {
     let explained = |source: &Source, line: usize| {
         let mut lines = source.text.lines().skip(line.saturating_sub(2));
         let above = if line > 1 { lines.next().unwrap_or_default() } else { "" };
-        above.trim_start().starts_with("// invariant:") || lines.next().is_some_and(|it| it.contains("// invariant:"))
+        let says_so = |line: &str| line.contains("// invariant:") || line.contains("(\"invariant");
+        above.trim_start().starts_with("// invariant:") || lines.next().is_some_and(says_so)
     };
     let bad = |source: &Source, call: &Named, names: &[&str]| {
         let name = last(&call.name);
@@ -126,6 +127,7 @@ mod tests {
             "#[test] fn f() { g().expect(\"it is there\"); }",
             "fn f() { g().unwrap(); } // invariant: g is never empty",
             "fn f() {\n    // invariant: g is never empty\n    g().unwrap();\n}",
+            "fn f() { unreachable!(\"invariant R1: g is never empty\") }",
             "fn f() {\n    g()\n        .unwrap() // invariant: g is never empty\n}",
         ] {
             assert_eq!(panics(&sources(fine)), [""; 0], "{fine}");

@@ -1,9 +1,12 @@
-//! What the documents promise: links that lead somewhere, examples that compile, tests that exist.
+//! What the documents promise: links that lead somewhere, examples that compile, tests and log lines that exist.
 
 use std::collections::BTreeMap;
 
 use crate::Complaint;
 use crate::tree::Tree;
+
+/// The table of this document whose first column is headed `log line` quotes the code, with `…` for what varies.
+const OPERATING: &str = "docs/OPERATING.md";
 
 /// How many underscores make a word in backticks the name of a test: no other name of ours is so long.
 const TEST_UNDERSCORES: usize = 4;
@@ -96,6 +99,38 @@ pub(crate) fn named_tests(tree: &Tree) -> Vec<Complaint> {
     complaints
 }
 
+/// Log lines explained in [`OPERATING`] that no source writes.
+pub(crate) fn log_lines(tree: &Tree) -> Vec<Complaint> {
+    let Some(text) = tree.documents.get(OPERATING) else {
+        return vec![format!("{OPERATING} is gone")];
+    };
+    let mut complaints = Vec::new();
+    let (mut in_table, mut rows) = (false, 0);
+    for (line, text) in prose(text) {
+        if !text.starts_with('|') || text.starts_with("| log line") {
+            in_table = text.starts_with("| log line");
+        } else if in_table && let Some(quoted) = quoted(text).next() {
+            rows += 1;
+            if !tree.sources.iter().any(|source| !source.test && contains_all(&source.text, quoted.split('…'))) {
+                complaints.push(format!("{OPERATING}:{line}: no source writes `{quoted}`"));
+            }
+        }
+    }
+    if rows == 0 {
+        complaints.push(format!("{OPERATING}: has no table of log lines"));
+    }
+    complaints
+}
+
+/// Whether these pieces stand in the text, in this order.
+fn contains_all<'a>(mut text: &str, pieces: impl Iterator<Item = &'a str>) -> bool {
+    for piece in pieces {
+        let Some(at) = text.find(piece) else { return false };
+        text = &text[at + piece.len()..];
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,5 +163,14 @@ mod tests {
             ("docs/x.md", "`a_b_c_d_e` and `Type::some` and `a_b_c_d_f`"),
         ]);
         assert_eq!(named_tests(&tree), ["docs/x.md:1: there is no test a_b_c_d_f"]);
+    }
+
+    #[test]
+    fn a_log_line_that_nobody_writes_is_named() {
+        let table = "| log line | means |\n|---|---|\n| `slow: … for …` | x |\n| `gone: …` | y |\n\n| other |\n|---|\n| `z` |\n";
+        let source = "fn f() { warn!(\"slow: the call {} for {}s\"); }";
+        let tree = Tree::of(&[("src/a.rs", source), (OPERATING, table)]);
+        assert_eq!(log_lines(&tree), ["docs/OPERATING.md:4: no source writes `gone: …`"]);
+        assert_eq!(log_lines(&Tree::of(&[(OPERATING, "words")])), ["docs/OPERATING.md: has no table of log lines"]);
     }
 }

@@ -106,3 +106,8 @@ fn examples_in_documents_are_compiled() {
 fn tests_that_documents_name_exist() {
     assert_none(&documents::named_tests(Tree::workspace()));
 }
+
+#[test]
+fn log_lines_that_documents_explain_exist() {
+    assert_none(&documents::log_lines(Tree::workspace()));
+}

@@ -57,7 +57,9 @@ impl<K: Eq + Hash> Keys<K> {
     fn resize(&mut self, capacity: usize) {
         let mut table = HashTable::with_capacity(capacity);
         for (index, entry) in self.entries.iter() {
-            table.insert_unique(self.hasher.hash_one(&entry.key), index, |_| unreachable!("capacity was reserved"));
+            table.insert_unique(self.hasher.hash_one(&entry.key), index, |_| {
+                unreachable!("invariant: capacity was reserved")
+            });
         }
         self.table = table;
     }
