@@ -10,5 +10,7 @@ mod managed_fields;
 mod patch;
 #[allow(dead_code, unused_imports, reason = "the server's verbs call these as they land")]
 mod schema;
+#[allow(dead_code, unused_imports, reason = "the server's verbs call these as they land")]
+mod table;
 #[cfg(test)]
 mod testing;
