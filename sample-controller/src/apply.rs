@@ -3,7 +3,6 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Resource, ResourceExt as _};
@@ -75,7 +74,7 @@ where
 
 fn taken<K: Resource<DynamicType = ()>>(name: String) -> anyhow::Error {
     let taken = NameTaken { kind: K::kind(&()).into_owned(), name };
-    Err::<(), _>(Retry::after(TAKEN_RETRY)).context(taken).unwrap_err()
+    anyhow::Error::new(Retry::after(TAKEN_RETRY)).context(taken)
 }
 
 /// Whether `live` has everything that `desired` says. It may have more: defaults, and what others have filled in.
