@@ -1,7 +1,8 @@
 //! Running a loop: subscribe, wait for the caches, work, drain.
 //!
 //! Everything that runs belongs to the future of [`EventLoop::run`]: workers and resync timers to its `JoinSet`,
-//! informers to its subscriptions. Dropping the future ends them all.
+//! informers to its subscriptions. It has ended all of them when it returns; dropping the future ends them, too, but cannot
+//! wait for a poll that is under way on another thread.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -187,7 +188,7 @@ impl EventLoop {
         let _end = EndGuard(Arc::clone(&shared));
         shared.enter(Phase::Syncing);
         // Declared before the workers so that it is dropped after them: a call may still read its cache.
-        let _subscriptions: Vec<Subscription> = lanes.iter().flat_map(|lane| lane.subscribe(&shared.queue)).collect();
+        let subscriptions: Vec<Subscription> = lanes.iter().flat_map(|lane| lane.subscribe(&shared.queue)).collect();
         let mut tasks = JoinSet::new();
         let calls = CancellationToken::new();
         if synced(&lanes, &config, &cancel).await? {
@@ -207,6 +208,9 @@ impl EventLoop {
         }
         let cancelled = shared.clock.now();
         let (ending, stuck) = super::drain::drain(&shared, &config, tasks, calls).await;
+        for subscription in subscriptions {
+            subscription.end().await;
+        }
         let ended = shared.clock.now();
         Ok(RunReport {
             event_loop: Arc::clone(&shared.name),

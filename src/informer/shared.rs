@@ -100,15 +100,16 @@ impl Informer {
         Subscription { informer: Arc::clone(self), id }
     }
 
-    fn unsubscribe(&self, id: SubscriberId) {
+    /// Returns the task if this was the last subscription: it has been aborted, and ends soon.
+    fn unsubscribe(&self, id: SubscriberId) -> Option<JoinHandle<()>> {
         let mut task = self.lock_task();
-        if self.cache.unsubscribe(id) {
-            if let Some(task) = task.take() {
-                task.abort();
-            }
-            *self.lock_live() = Live::default();
-            self.progress.send_replace(Progress::default());
+        if !self.cache.unsubscribe(id) {
+            return None;
         }
+        *self.lock_live() = Live::default();
+        self.progress.send_replace(Progress::default());
+        let task = task.take();
+        task.inspect(JoinHandle::abort)
     }
 
     /// Calls `read` with the object under `key`, under the cache's lock: it must be quick and must not call back.
@@ -234,6 +235,14 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
+    /// Ends it, and waits for the informer's task where this was the last one: nothing of it runs afterwards.
+    pub(crate) async fn end(self) {
+        if let Some(task) = self.informer.unsubscribe(self.id) {
+            // An error says that it was aborted, which is what happened.
+            let _ = task.await;
+        }
+    }
+
     /// What is subscribed to.
     pub(crate) fn informer(&self) -> &Arc<Informer> {
         &self.informer
@@ -242,7 +251,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.informer.unsubscribe(self.id);
+        drop(self.informer.unsubscribe(self.id));
     }
 }
 
