@@ -76,6 +76,7 @@ mod informer;
 mod json;
 mod observer;
 mod queue;
+mod sync;
 
 pub use cache::DecodeError;
 pub use event_loop::{

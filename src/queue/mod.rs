@@ -1,8 +1,15 @@
-//! The queue's async shell: one mutex round the core, wake-ups, shutdown. Generic over the key.
+//! The queue's async shell: [`kubehandler_core::queue`] behind one lock, with workers that wait for it.
 //!
-//! It must not know Kubernetes or handlers. What waits, in which order and for how long is decided in core; here is
-//! only who is woken for it.
+//! The core knows every rule and no time; the shell tells it the time and wakes who waits. It must not know Kubernetes,
+//! handlers, or what its keys mean.
+//!
+//! ```text
+//!   add, done, … ──▶ lock ─ core ─ unlock ──▶ is work or a timer left that nobody attends to? wake one sleeper
+//!   take ──────────▶ lock ─ core ─ unlock ──▶ nothing? sleep: the first sleeper also watches the core's next alarm
+//! ```
 
 mod shell;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use shell::AsyncQueue;

@@ -1,168 +1,219 @@
-//! [`AsyncQueue`]: core's queue for many tasks.
+//! One mutex round the core, and sleepers that are woken one by one.
 //!
-//! Invariants:
-//! - S1: whenever a key is ready and some worker waits, a wake-up is under way. Each step that may make a key ready
-//!   sends one, and a worker that takes a key while others are ready passes one on.
-//! - S2: a waiting worker sleeps no longer than until the core's next moment: a step that brings this moment nearer
-//!   sends a wake-up, and who gets it looks again.
-//! - S3: nothing awaits and no user code runs under the mutex.
-
-use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use kubehandler_core::Timestamp;
-use kubehandler_core::queue::{Cause, EntrySnapshot, FlowConfig, FlowId, Outcome, Queue, Settled, Taken, Wake};
-use tokio::sync::Notify;
+//! Invariants, whenever the lock is free:
+//! - S1: while there is something to take and somebody sleeps, a wake-up is under way. It is passed on: every operation
+//!   ends by waking one sleeper if there is a reason left, and a sleeper that wakes performs an operation. So one wake-up
+//!   is enough for any number of keys, and none is lost when a sleeper is dropped.
+//! - S2: while the core waits for time and somebody sleeps, one sleeper, the *keeper*, sleeps until then at the latest, or
+//!   a wake-up is under way. So there is one timer, not one a key or a worker.
+//! - S3: no user code runs, and nothing is awaited, under the lock.
 
 use crate::clock::Clock;
+use crate::sync::{Arc, Mutex, Notify};
+use kubehandler_core::Timestamp;
+use kubehandler_core::queue::{Cause, EntrySnapshot, FlowConfig, FlowId, Outcome, Queue, Settled, Taken, Wake};
+use std::hash::Hash;
+use std::sync::MutexGuard;
 
-/// A queue that tasks share. Cloning is cheap and means the same queue.
+/// A [`Queue`] that many tasks share. Clones are handles to the same queue.
 #[derive(Debug)]
 pub(crate) struct AsyncQueue<K> {
-    inner: Arc<Inner<K>>,
+    shared: Arc<Shared<K>>,
 }
 
 #[derive(Debug)]
-struct Inner<K> {
-    core: Mutex<Queue<K>>,
+struct Shared<K> {
+    state: Mutex<State<K>>,
     wake: Notify,
     clock: Clock,
 }
 
-impl<K> Clone for AsyncQueue<K> {
-    fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
-    }
+#[derive(Debug)]
+struct State<K> {
+    core: Queue<K>,
+    // How many tasks are inside `take` without a key, those included that are woken but have not run yet.
+    sleepers: usize,
+    keeper: Option<Keeper>,
+    keepers_so_far: u64,
 }
 
-/// What a look into the core came to.
-enum Look<K> {
-    Taken(Taken<K>),
-    Wait(Option<Timestamp>),
-    Shut,
+/// The sleeper that watches the clock.
+#[derive(Clone, Copy, Debug)]
+struct Keeper {
+    id: u64,
+    until: Timestamp,
+}
+
+/// Being counted among the sleepers. Dropped with its `take`, it leaves its duties to another.
+struct Sleeper<'a, K: Clone + Eq + Hash + Ord> {
+    shared: &'a Shared<K>,
+    keeper: Option<Keeper>,
+    left: bool,
+}
+
+// === impl AsyncQueue ===
+
+impl<K> Clone for AsyncQueue<K> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
 }
 
 impl<K: Clone + Eq + Hash + Ord> AsyncQueue<K> {
     /// An empty queue without flows; `seed` feeds the backoff's jitter.
     pub(crate) fn new(clock: Clock, seed: u64) -> Self {
-        Self { inner: Arc::new(Inner { core: Mutex::new(Queue::new(seed)), wake: Notify::new(), clock }) }
+        let state = State { core: Queue::new(seed), sleepers: 0, keeper: None, keepers_so_far: 0 };
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), wake: Notify::default(), clock }) }
     }
 
-    // A panic under the lock could only come from a key's own Hash, Eq or Ord.
-    fn core(&self) -> MutexGuard<'_, Queue<K>> {
-        self.inner.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn now(&self) -> Timestamp {
-        self.inner.clock.now()
-    }
-
+    /// See [`Queue::add_flow`].
     pub(crate) fn add_flow(&self, config: FlowConfig) -> FlowId {
-        self.core().add_flow(config)
+        self.shared.state.lock().core.add_flow(config)
     }
 
-    /// Wakes a key.
-    pub(crate) fn add(&self, flow: FlowId, key: &K, wake: Wake) {
-        let now = self.now();
-        let wake_worker = self.core().add(flow, key, wake, now);
-        if wake_worker {
-            self.inner.wake.notify_one();
-        }
+    /// See [`Queue::add`].
+    pub(crate) fn add(&self, flow: FlowId, key: &K, wake: impl Into<Wake>) {
+        self.with(|core, now| core.add(flow, key, wake, now));
     }
 
-    /// Wakes a key at a moment; while it waits the earliest wins.
+    /// See [`Queue::add_at`].
     pub(crate) fn add_at(&self, flow: FlowId, key: &K, at: Timestamp, cause: Cause) {
-        let now = self.now();
-        self.core().add_at(flow, key, at, cause, now);
-        self.inner.wake.notify_one();
+        self.with(|core, now| core.add_at(flow, key, at, cause, now));
     }
 
-    /// The next key, once there is one; `None` once the queue is shut down.
-    ///
-    /// Dropping the future loses nothing: a key is taken only by the poll that returns it.
-    pub(crate) async fn take(&self) -> Option<Taken<K>> {
-        loop {
-            match self.look() {
-                Look::Taken(taken) => return Some(taken),
-                Look::Shut => return None,
-                Look::Wait(_) => {}
-            }
-            let mut woken = std::pin::pin!(self.inner.wake.notified());
-            // Registered before the second look, so that what comes between the look and the wait is not lost (S1).
-            woken.as_mut().enable();
-            match self.look() {
-                Look::Taken(taken) => return Some(taken),
-                Look::Shut => return None,
-                Look::Wait(None) => woken.await,
-                Look::Wait(Some(at)) => {
-                    tokio::select! {
-                        biased;
-                        () = woken => {}
-                        () = self.inner.clock.sleep_until(at) => {}
-                    }
-                }
-            }
-        }
-    }
-
-    fn look(&self) -> Look<K> {
-        let now = self.now();
-        let mut core = self.core();
-        if core.is_shut_down() {
-            return Look::Shut;
-        }
-        let Some(taken) = core.take(now) else { return Look::Wait(core.next_at()) };
-        let more = core.has_runnable();
-        drop(core);
-        if more {
-            self.inner.wake.notify_one();
-        }
-        Look::Taken(taken)
-    }
-
-    /// Gives a key back after its call. A call that succeeded replaces the key's timer: with none if it asks for none.
+    /// See [`Queue::done`].
     pub(crate) fn done(&self, flow: FlowId, key: &K, outcome: Outcome) -> Settled {
-        let mut core = self.core();
-        if outcome == Outcome::Done {
-            core.cancel_timer(flow, key);
-        }
-        self.give_back(core, flow, key, outcome)
+        self.with(|core, now| core.done(flow, key, outcome, now))
     }
 
-    /// Gives a key back without a call: there was nothing to do. Its timer keeps running.
+    /// Gives a key back without a call: there was nothing to do.
     pub(crate) fn skipped(&self, flow: FlowId, key: &K) -> Settled {
-        self.give_back(self.core(), flow, key, Outcome::Done)
+        self.done(flow, key, Outcome::Skipped)
     }
 
-    fn give_back(&self, mut core: MutexGuard<'_, Queue<K>>, flow: FlowId, key: &K, outcome: Outcome) -> Settled {
-        let settled = core.done(flow, key, outcome, self.now());
-        drop(core);
-        match settled {
-            // Whoever gives a key back usually takes the next one, but need not.
-            Settled::Queued | Settled::Delayed(_) | Settled::Limited(_) => self.inner.wake.notify_one(),
-            Settled::Idle | Settled::Parked(_) => {}
-        }
-        settled
-    }
-
-    /// Makes a parked key ready. Whether it was parked.
+    /// See [`Queue::release`].
     pub(crate) fn release(&self, flow: FlowId, key: &K) -> bool {
-        let now = self.now();
-        let released = self.core().release(flow, key, now);
-        if released {
-            self.inner.wake.notify_one();
-        }
-        released
+        self.with(|core, now| core.release(flow, key, now))
     }
 
-    /// Ends all waiting takes, and every later one.
-    pub(crate) fn shut_down(&self) {
-        self.core().shut_down();
-        self.inner.wake.notify_waiters();
-    }
-
-    /// All keys that the queue knows of, sorted by flow and key.
+    /// See [`Queue::entries`].
     pub(crate) fn entries(&self) -> Vec<EntrySnapshot<K>> {
-        self.core().entries()
+        self.shared.state.lock().core.entries()
+    }
+
+    /// Ends the queue: every `take`, waiting or to come, returns `None`. See [`Queue::shut_down`].
+    pub(crate) fn shut_down(&self) {
+        self.with(|core, _| core.shut_down());
+    }
+
+    /// Does anything else with the core, and wakes whom that concerns. `f` must be short and call no user code (S3).
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Queue<K>, Timestamp) -> R) -> R {
+        // Read under the lock: the core's time then never steps back.
+        let mut state = self.shared.state.lock();
+        let result = f(&mut state.core, self.shared.clock.now());
+        self.shared.release(state);
+        result
+    }
+
+    /// Waits for a key to process. `None` after `shut_down`, at once.
+    ///
+    /// Cancel safe: a `take` that is dropped has taken nothing, and whatever it was to be woken for wakes another.
+    pub(crate) async fn take(&self) -> Option<Taken<K>> {
+        let mut sleeper: Option<Sleeper<'_, K>> = None;
+        loop {
+            let keeper = {
+                let mut state = self.shared.state.lock();
+                if let Some(sleeper) = sleeper.take() {
+                    sleeper.leave(&mut state);
+                }
+                // Reading the clock is a good part of what an operation costs; spare it if nothing depends on it.
+                let now = if state.core.waits_for_time() { self.shared.clock.now() } else { state.core.latest() };
+                let taken = state.core.take(now);
+                if taken.is_some() || state.core.is_shut_down() {
+                    self.shared.release(state);
+                    return taken;
+                }
+                let keeper = state.fall_asleep();
+                sleeper = Some(Sleeper { shared: &self.shared, keeper, left: false });
+                keeper
+            };
+            let woken = self.shared.wake.notified();
+            match keeper {
+                None => woken.await,
+                Some(keeper) => tokio::select! {
+                    biased;
+                    () = woken => {}
+                    () = self.shared.clock.sleep_until(keeper.until) => {}
+                },
+            }
+        }
+    }
+}
+
+// === impl Shared ===
+
+impl<K: Clone + Eq + Hash + Ord> Shared<K> {
+    /// Unlocks, and passes the baton (S1, S2).
+    fn release(&self, state: MutexGuard<'_, State<K>>) {
+        let wake = state.sleepers > 0 && state.wants_attention();
+        // Unlocked first, lest the woken one run into the lock.
+        drop(state);
+        if wake {
+            self.wake.notify_one();
+        }
+    }
+}
+
+// === impl State ===
+
+impl<K: Clone + Eq + Hash + Ord> State<K> {
+    /// Whether a sleeper should look: for a key, for a time that nobody watches, or because it is over.
+    fn wants_attention(&self) -> bool {
+        self.core.has_runnable() || self.core.is_shut_down() || self.unwatched().is_some()
+    }
+
+    /// When time must be watched for, if the keeper does not do it.
+    fn unwatched(&self) -> Option<Timestamp> {
+        let next = self.core.next_at()?;
+        self.keeper.is_none_or(|keeper| next < keeper.until).then_some(next)
+    }
+
+    /// Counts one sleeper more, who becomes the keeper if time must be watched. The former keeper, if any, then wakes
+    /// once for nothing.
+    fn fall_asleep(&mut self) -> Option<Keeper> {
+        self.sleepers += 1;
+        let until = self.unwatched()?;
+        self.keepers_so_far += 1;
+        self.keeper = Some(Keeper { id: self.keepers_so_far, until });
+        self.keeper
+    }
+
+    fn wake_up(&mut self, keeper: Option<Keeper>) {
+        self.sleepers -= 1;
+        if let (Some(mine), Some(present)) = (keeper, self.keeper)
+            && mine.id == present.id
+        {
+            self.keeper = None;
+        }
+    }
+}
+
+// === impl Sleeper ===
+
+impl<K: Clone + Eq + Hash + Ord> Sleeper<'_, K> {
+    /// Leaves under a lock that is held already; its holder passes the baton.
+    fn leave(mut self, state: &mut State<K>) {
+        self.left = true;
+        state.wake_up(self.keeper);
+    }
+}
+
+impl<K: Clone + Eq + Hash + Ord> Drop for Sleeper<'_, K> {
+    fn drop(&mut self) {
+        if !self.left {
+            let mut state = self.shared.state.lock();
+            state.wake_up(self.keeper);
+            self.shared.release(state);
+        }
     }
 }

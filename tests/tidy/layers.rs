@@ -75,6 +75,12 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_know: Some(&["json", "sync"]),
         must_not_know: &["kubehandler_core::queue", "kubehandler_core::dispatch", "http", "tokio"],
     },
+    Layer {
+        package: "",
+        part: "queue",
+        may_know: Some(&["clock", "sync"]),
+        must_not_know: &["kube", "k8s_openapi", "http", "kubehandler_core::dispatch", "kubehandler_core::ObjectKey"],
+    },
     // It judges the library, and so must not share its mistakes.
     Layer { package: "testkit", part: "", may_know: None, must_not_know: &["kubehandler", "kubehandler_core"] },
     Layer {

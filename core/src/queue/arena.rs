@@ -132,7 +132,7 @@ impl<T> std::ops::IndexMut<u32> for Arena<T> {
 
 #[cold]
 fn vacant() -> ! {
-    unreachable!("invariant R1: callers hold live indexes only")
+    unreachable!("a vacant slot") // invariant: R1, callers hold live indexes only
 }
 
 // === impl Chunk ===
@@ -154,7 +154,7 @@ impl<T> Chunk<T> {
         let offset = self.vacant;
         match std::mem::replace(&mut self.slots[offset as usize], Slot::Live(value)) {
             Slot::Vacant { next } => self.vacant = next,
-            Slot::Live(_) => unreachable!("invariant: the chain holds vacant slots only"),
+            Slot::Live(_) => unreachable!("a live slot"), // invariant: the chain holds vacant slots only
         }
         offset
     }

@@ -57,9 +57,8 @@ impl<K: Eq + Hash> Keys<K> {
     fn resize(&mut self, capacity: usize) {
         let mut table = HashTable::with_capacity(capacity);
         for (index, entry) in self.entries.iter() {
-            table.insert_unique(self.hasher.hash_one(&entry.key), index, |_| {
-                unreachable!("invariant: capacity was reserved")
-            });
+            let hash = |key: &K| self.hasher.hash_one(key);
+            table.insert_unique(hash(&entry.key), index, |&index| hash(&self.entries[index].key));
         }
         self.table = table;
     }

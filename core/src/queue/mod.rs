@@ -32,7 +32,8 @@
 //!   again at its settle point, so that a handler that writes status and fails for good cannot drive itself), for a release
 //!   by hand (at once), or, if it was the cap, for a resync. It shows its attempts while parked; released, it counts from 1.
 //! - **Timers.** A key has one; a later one does not move an earlier one. A timer that comes due is a wake with its cause. A
-//!   change goes first and leaves the timer alone; a call that ends with `Requeue` replaces the timer set before it began.
+//!   change goes first and leaves the timer alone; each call that succeeds replaces the timer set before it began, with
+//!   none if it asks for none. A failed call leaves it.
 //! - **Immediate requeues** go to the back of the fresh lane, and are spaced out when they repeat ([`Settled::Limited`]).
 //!
 //! Nothing depends on the iteration order of a hash map: the same calls with the same times and seed give the same answers.

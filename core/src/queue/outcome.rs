@@ -28,8 +28,10 @@ pub struct Taken<K> {
 /// What a call came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It succeeded. A timer set before the call keeps running.
+    /// It succeeded. A timer set before the call is gone: it did not ask for a new one.
     Done,
+    /// There was nothing to do, so no call was made. As `Done`, but a timer set before keeps running.
+    Skipped,
     /// It succeeded and wants to be called again after this delay, in place of any timer set before the call.
     ///
     /// A delay shorter than the backoff's base is *immediate*: see [`Settled::Limited`].

@@ -37,8 +37,13 @@ impl<K: Clone + Eq + Hash> Flow<K> {
         self.keys.entries[index].place = Place::Timed;
         let history = self.drop_history(index);
         match outcome {
-            Outcome::Done => {
-                self.resume_timer(index, alarms);
+            Outcome::Done | Outcome::Skipped => {
+                if outcome == Outcome::Skipped {
+                    self.resume_timer(index, alarms);
+                } else {
+                    // Its alarm was cancelled when the key was taken: the old timer is simply gone.
+                    self.drop_timer(index);
+                }
                 let during = history.and_then(|history| history.during).unwrap_or_default();
                 self.rest(index, &during, false, now, alarms)
             }
@@ -63,7 +68,6 @@ impl<K: Clone + Eq + Hash> Flow<K> {
         if rushes > 0 {
             self.history_mut(index).rushes = rushes;
         }
-        // Not running any more, and its alarm was cancelled when it was taken: the old timer is simply gone.
         self.drop_timer(index);
         let mut during = history.and_then(|history| history.during).unwrap_or_default();
         if wait.is_zero() {

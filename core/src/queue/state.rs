@@ -72,8 +72,8 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
 
     /// Sets the key's timer: at `at` it wakes for `cause`. While it waits, the earliest wins and the causes unite.
     ///
-    /// For a key being processed, the timer is a new one beside the one set before the call: if the call ends with
-    /// [`Outcome::Requeue`] that one is replaced, this one kept. Ignored after `shut_down`.
+    /// For a key being processed, the timer is a new one beside the one set before the call: a call that succeeds replaces
+    /// that one, and keeps this one. Ignored after `shut_down`.
     pub fn add_at(&mut self, flow: FlowId, key: &K, at: Timestamp, cause: Cause, now: Timestamp) {
         if self.shut_down {
             return;
@@ -109,6 +109,18 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
             false if self.turns.any() => Some(self.now),
             false => self.alarms.next(),
         }
+    }
+
+    /// The latest `now` that the queue was told.
+    #[must_use]
+    pub fn latest(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Whether anything waits for time to pass. If not, `take` answers the same whatever `now` is.
+    #[must_use]
+    pub fn waits_for_time(&self) -> bool {
+        !self.shut_down && self.alarms.next().is_some()
     }
 
     /// Whether `take` would return something even if no time passed.

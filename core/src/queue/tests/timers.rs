@@ -30,12 +30,14 @@ fn while_a_timer_waits_the_earliest_wins() {
 }
 
 #[test]
-fn a_completed_call_that_asks_for_a_requeue_replaces_the_timer_even_with_a_later_one() {
+fn each_completed_call_replaces_the_timer_even_with_a_later_one_or_none() {
     let mut bench = bench();
     bench.add_in(1, 10 * SECOND, Cause::Requeue);
     bench.add(1, Cause::Change);
-    bench.call(requeue(60 * SECOND));
-    assert_eq!(bench.wait(), 60 * SECOND);
+    assert_eq!(bench.call(requeue(60 * SECOND)).1, Settled::Delayed(bench.now + 60 * SECOND));
+    bench.add(1, Cause::Change);
+    assert_eq!(bench.call(OK).1, Settled::Idle);
+    assert_eq!(bench.queue.next_at(), None);
 }
 
 #[test]
@@ -45,9 +47,26 @@ fn a_change_precedes_a_requeue_and_does_not_cancel_it() {
     bench.call(requeue(10 * SECOND));
     bench.pass(4 * SECOND);
     assert!(bench.add(1, Cause::Change));
-    assert_eq!(bench.call(OK).1, Settled::Delayed(bench.now + 6 * SECOND));
-    assert_eq!(bench.wait(), 6 * SECOND);
+    assert_eq!(bench.queue.next_at(), Some(bench.now));
+    // The change turns out to be none (nothing to call for), or its call fails: the timer is still there.
+    assert_eq!(bench.call(Outcome::Skipped).1, Settled::Delayed(bench.now + 6 * SECOND));
+    assert!(bench.add(1, Cause::Change));
+    bench.call(FAILED);
+    assert_eq!(bench.wait(), 5 * MS);
+    bench.call(Outcome::Skipped);
+    assert_eq!(bench.wait(), 6 * SECOND - 5 * MS);
     assert_eq!(bench.call(OK).0.causes.to_string(), "requeue");
+}
+
+#[test]
+fn nothing_to_do_clears_the_counters_as_a_success_does() {
+    let mut bench = bench();
+    bench.add(1, Cause::Change);
+    bench.call(FAILED);
+    bench.wait();
+    assert_eq!(bench.call(Outcome::Skipped).1, Settled::Idle);
+    bench.add(1, Cause::Change);
+    assert_eq!(bench.call(OK).0.attempt, 1);
 }
 
 #[test]
@@ -64,9 +83,8 @@ fn a_timer_that_comes_due_while_its_key_waits_joins_the_call() {
 
 #[test]
 fn a_timer_that_comes_due_during_a_call_runs_after_it_unless_the_call_replaces_it() {
-    for (outcome, settled) in
-        [(OK, Settled::Queued), (requeue(SECOND), Settled::Delayed(Timestamp::ZERO + 31 * SECOND))]
-    {
+    let replaced = Settled::Delayed(Timestamp::ZERO + 31 * SECOND);
+    for (outcome, settled) in [(OK, Settled::Idle), (Outcome::Skipped, Settled::Queued), (requeue(SECOND), replaced)] {
         let mut bench = bench();
         bench.add_in(1, 10 * SECOND, Cause::Requeue);
         bench.add(1, Cause::Change);
@@ -79,7 +97,7 @@ fn a_timer_that_comes_due_during_a_call_runs_after_it_unless_the_call_replaces_i
 
 #[test]
 fn a_timer_set_during_a_call_outlives_it() {
-    for outcome in [OK, requeue(60 * SECOND)] {
+    for outcome in [OK, Outcome::Skipped, requeue(60 * SECOND)] {
         let mut bench = bench();
         bench.add(1, Cause::Change);
         assert_eq!(bench.key(), Some(1));
