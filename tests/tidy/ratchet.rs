@@ -13,7 +13,8 @@ const FUNCTION_LIMIT: usize = 70;
 const SLACK: usize = 20;
 
 /// Files above the limit: path and lines.
-pub(crate) const LONG_FILES: &[(&str, usize)] = &[("testkit/src/schema/validate.rs", 551)];
+pub(crate) const LONG_FILES: &[(&str, usize)] =
+    &[("testkit/src/schema/validate.rs", 551), ("testkit/src/table/cells.rs", 533)];
 
 /// Functions above the limit: path, name and lines.
 pub(crate) const LONG_FUNCTIONS: &[(&str, &str, usize)] = &[];
