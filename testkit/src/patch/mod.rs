@@ -7,10 +7,12 @@
 mod apply;
 mod json;
 mod merge;
+mod strategic;
 
 pub(crate) use apply::{ApplyOptions, apply, conflict_message};
 pub(crate) use json::json;
 pub(crate) use merge::merge;
+pub(crate) use strategic::strategic;
 
 use crate::field::FieldError;
 
