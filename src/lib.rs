@@ -80,9 +80,9 @@ mod sync;
 
 pub use cache::DecodeError;
 pub use event_loop::{
-    AbandonedKey, CallCounts, Context, DefaultHandler, Ending, EventHandler, EventLoop, EventLoopBuilder,
-    EventLoopHandle, HandlerFuncs, HandlerOptions, KeySnapshot, KeyState, Permanent, Reconciler, Reconciling,
-    RegisterError, Retry, RunError, RunReport, RunningCall, Snapshot, UnknownHandler,
+    AbandonedKey, Context, DefaultHandler, Ending, EventHandler, EventLoop, EventLoopBuilder, EventLoopHandle,
+    HandlerFuncs, HandlerOptions, KeySnapshot, KeyState, Permanent, Reconciler, Reconciling, RegisterError, Retry,
+    RunError, RunReport, RunningCall, Snapshot, UnknownHandler,
 };
 pub use informer::{
     InformerConfig, InformerError, InformerErrorKind, InformerFactory, InformerState, InformerStatus, OnMissing,
@@ -90,6 +90,7 @@ pub use informer::{
 };
 pub use kubehandler_core::queue::{BackoffConfig, Cause, Causes, RetryLimit};
 pub use kubehandler_core::{EventType, Life, ObjectKey};
+pub use observer::CallCounts;
 pub use tokio_util::sync::CancellationToken;
 
 // The README's examples compile, too.

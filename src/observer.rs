@@ -4,7 +4,35 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use kubehandler_core::dispatch::Step;
 
-use crate::event_loop::CallCounts;
+/// How many calls were made, and how they ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallCounts {
+    /// Calls of `add`, failed ones included.
+    pub adds: u64,
+    /// Calls of `update`.
+    pub updates: u64,
+    /// Calls of `reconcile`.
+    pub reconciles: u64,
+    /// Calls of `delete`.
+    pub deletes: u64,
+    /// Calls that failed for any reason, panics and deadlines included.
+    pub failed: u64,
+    /// Calls that panicked.
+    pub panicked: u64,
+    /// Calls that were dropped at their deadline.
+    pub timed_out: u64,
+    /// Deletions given up because `delete` failed with [`Permanent`](crate::Permanent).
+    pub given_up: u64,
+}
+
+impl CallCounts {
+    /// All calls that were made.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.adds + self.updates + self.reconciles + self.deletes
+    }
+}
 
 /// Counters of one event loop. They only grow, and each is exact by itself; a reader may see them a call apart.
 #[derive(Debug, Default)]

@@ -9,10 +9,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::handle::key_state;
-use super::register::Config;
-use super::report::{AbandonedKey, Ending, RunningCall};
-use super::run::Shared;
+use super::config::Config;
+use super::report::{AbandonedKey, Ending};
+use super::shared::Shared;
+use super::snapshot::{RunningCall, key_state};
 
 /// How long a dropped call may take to go before it counts as stuck: dropping needs one poll to end.
 const STUCK_AFTER: Duration = Duration::from_secs(1);

@@ -50,6 +50,11 @@ impl Lane {
         Self { name, flow, handler, informer, options, ledger, errors, spinning: AtomicBool::new(false) }
     }
 
+    /// The informers that the handler needs: its own, and those that it maps from.
+    pub(crate) fn informers(&self) -> impl Iterator<Item = &Arc<Informer>> {
+        std::iter::once(&self.informer).chain(&self.options.owned)
+    }
+
     fn ledger(&self) -> MutexGuard<'_, Ledger<Arc<StoredObject>>> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }

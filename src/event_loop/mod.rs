@@ -7,6 +7,7 @@
 //! Lock order: an informer's store, then a lane's ledger, then the queue. Handlers' code never runs under a lock.
 
 mod call;
+mod config;
 mod context;
 mod drain;
 mod erased;
@@ -20,14 +21,17 @@ mod register;
 mod report;
 mod retry;
 mod run;
+mod shared;
+mod snapshot;
 mod worker;
 
 pub use context::Context;
 pub use funcs::HandlerFuncs;
-pub use handle::{EventLoopHandle, KeySnapshot, KeyState, Snapshot, UnknownHandler};
+pub use handle::{EventLoopHandle, UnknownHandler};
 pub use handler::{DefaultHandler, EventHandler};
 pub use options::HandlerOptions;
 pub use reconciler::{Reconciler, Reconciling};
 pub use register::{EventLoop, EventLoopBuilder, RegisterError};
-pub use report::{AbandonedKey, CallCounts, Ending, RunError, RunReport, RunningCall};
+pub use report::{AbandonedKey, Ending, RunError, RunReport};
 pub use retry::{Permanent, Retry};
+pub use snapshot::{KeySnapshot, KeyState, RunningCall, Snapshot};

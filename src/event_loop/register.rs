@@ -7,11 +7,12 @@ use std::time::Duration;
 use kubehandler_core::ObjectKey;
 use tokio_util::sync::CancellationToken;
 
+use super::config::Config;
 use super::erased::ErasedHandler;
 use super::handle::EventLoopHandle;
 use super::handler::EventHandler;
 use super::lane::Lane;
-use super::run::Shared;
+use super::shared::Shared;
 use crate::clock::{Clock, drawn_seed};
 use crate::informer::OptionsConflict;
 use crate::queue::AsyncQueue;
@@ -42,14 +43,6 @@ use crate::queue::AsyncQueue;
 pub struct EventLoop {
     pub(crate) shared: Arc<Shared>,
     pub(crate) config: Config,
-}
-
-/// An event loop's own options.
-#[derive(Clone, Debug)]
-pub(crate) struct Config {
-    pub(crate) drain_deadline: Duration,
-    pub(crate) sync_deadline: Duration,
-    pub(crate) abort: CancellationToken,
 }
 
 /// Sets an [`EventLoop`]'s options; [`EventLoop::builder`] begins one.

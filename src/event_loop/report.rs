@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kubehandler_core::{EventType, ObjectKey};
+use kubehandler_core::ObjectKey;
 
-use super::handle::KeyState;
+use super::snapshot::{KeyState, RunningCall};
 use crate::informer::SyncError;
+use crate::observer::CallCounts;
 
 /// Why [`EventLoop::run`](super::EventLoop::run) could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -67,36 +68,6 @@ impl fmt::Display for Ending {
     }
 }
 
-/// How many calls were made, and how they ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CallCounts {
-    /// Calls of `add`, failed ones included.
-    pub adds: u64,
-    /// Calls of `update`.
-    pub updates: u64,
-    /// Calls of `reconcile`.
-    pub reconciles: u64,
-    /// Calls of `delete`.
-    pub deletes: u64,
-    /// Calls that failed for any reason, panics and deadlines included.
-    pub failed: u64,
-    /// Calls that panicked.
-    pub panicked: u64,
-    /// Calls that were dropped at their deadline.
-    pub timed_out: u64,
-    /// Deletions given up because `delete` failed with [`Permanent`](super::Permanent).
-    pub given_up: u64,
-}
-
-impl CallCounts {
-    /// All calls that were made.
-    #[must_use]
-    pub const fn total(&self) -> u64 {
-        self.adds + self.updates + self.reconciles + self.deletes
-    }
-}
-
 /// A key with work left that this run will not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -111,26 +82,6 @@ pub struct AbandonedKey {
     pub attempts: u32,
     /// Why the last call failed, if it did.
     pub last_error: Option<Arc<str>>,
-}
-
-/// A call that was running.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RunningCall {
-    /// The handler.
-    pub handler: Arc<str>,
-    /// The object.
-    pub key: ObjectKey,
-    /// The function called.
-    pub event: EventType,
-    /// How long it had been running.
-    pub running_for: Duration,
-}
-
-impl fmt::Display for RunningCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} (running for {:?})", self.handler, self.event, self.key, self.running_for)
-    }
 }
 
 /// What a run did and what it left undone. Its `Display` is meant for a log's or a terminal's last lines.

@@ -15,7 +15,7 @@ use tracing::{debug, error, info, warn};
 use super::call::{Call, Wait};
 use super::lane::{Lane, Turn};
 use super::retry::{self, Permanent, Retry};
-use super::run::{Running, Shared};
+use super::shared::{Running, Shared};
 use crate::cache::DecodeError;
 
 /// A call that runs longer than this is named in a warning.
