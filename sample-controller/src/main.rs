@@ -11,7 +11,6 @@ use sample_controller::signals::Signals;
 use sample_controller::{controller, crd, logging};
 use tokio::task::JoinSet;
 use tracing::info;
-use tracing_subscriber::filter::LevelFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -30,7 +29,7 @@ async fn main() -> ExitCode {
 
 /// Runs the controller against a cluster until it is told to stop.
 async fn run(options: RunOptions) -> anyhow::Result<()> {
-    logging::init(options.log_format, LevelFilter::INFO);
+    logging::init(options.log_format, "info");
 
     // The first SIGINT or SIGTERM drains: running calls may finish. The second one drops them.
     let signals = Signals::listen()?;
