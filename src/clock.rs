@@ -4,6 +4,7 @@
 //! It is tokio's clock underneath, so a test that pauses that one holds every decision of the library still.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::time::Duration;
 
 use kubehandler_core::Timestamp;
 use tokio::time::Instant;
@@ -25,6 +26,11 @@ impl Clock {
         Timestamp::from_epoch(self.epoch.elapsed())
     }
 
+    /// `at` as tokio counts it, no later than a century from the epoch.
+    pub(crate) fn instant(self, at: Timestamp) -> Instant {
+        self.epoch + at.since_epoch().min(CENTURY)
+    }
+
     /// Ends at `at`, at once where that has passed, never for moments beyond what the clock can count.
     pub(crate) async fn sleep_until(self, at: Timestamp) {
         match self.epoch.checked_add(at.since_epoch()) {
@@ -33,6 +39,9 @@ impl Clock {
         }
     }
 }
+
+/// As good as never, and within what every platform's clock can count.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// A seed that differs from process to process: what std draws for its hash maps.
 pub(crate) fn drawn_seed() -> u64 {

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
+use kubehandler_core::ResourceVersion;
 use kubehandler_core::store::{Applied, Event};
-use kubehandler_core::{ResourceVersion, Timestamp};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::error::{InformerError, InformerErrorKind as Kind, Verb};
@@ -19,6 +19,7 @@ use super::source::{self, Read, RequestError, Source, WatchBody, damaged};
 use super::split::{self, Damage, Frame};
 use super::status::InformerState;
 use crate::cache::{MetadataError, Session, StoredObject, TypeMeta};
+use crate::clock::Clock;
 
 /// Lists and watches until `session` ends.
 pub(super) async fn run(informer: Arc<Informer>, session: Session) {
@@ -32,20 +33,6 @@ pub(super) async fn run(informer: Arc<Informer>, session: Session) {
         let step = machine.step(input, task.clock.now(), &mut rng);
         let Some(next) = task.follow(&machine, step) else { return };
         action = next;
-    }
-}
-
-/// The machine's clock: its epoch is when the task began.
-#[derive(Clone, Copy)]
-struct Clock(Instant);
-
-impl Clock {
-    fn now(self) -> Timestamp {
-        Timestamp::from_epoch(self.0.elapsed())
-    }
-
-    fn instant(self, at: Timestamp) -> Instant {
-        self.0 + at.since_epoch()
     }
 }
 
@@ -70,7 +57,7 @@ impl<'a> Task<'a> {
         Self {
             informer,
             session,
-            clock: Clock(Instant::now()),
+            clock: Clock::new(),
             source: Source::new(informer.client.clone(), informer.target.clone(), config.read_timeout),
             types: informer.target.types(),
             list: Vec::new(),
@@ -95,7 +82,7 @@ impl<'a> Task<'a> {
                 };
             }
             Action::Sleep { until } => {
-                sleep_until(self.clock.instant(until)).await;
+                self.clock.sleep_until(until).await;
                 Input::Tick
             }
         })
