@@ -41,10 +41,7 @@ impl ValueScan {
                     at += 1;
                 }
                 Inside::Text => {
-                    let Some(stop) = piece[at..].iter().position(|byte| matches!(byte, b'"' | b'\\')) else {
-                        return None;
-                    };
-                    at += stop + 1;
+                    at += piece[at..].iter().position(|byte| matches!(byte, b'"' | b'\\'))? + 1;
                     if piece[at - 1] == b'\\' {
                         self.inside = Inside::Escape;
                     } else {

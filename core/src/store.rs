@@ -111,6 +111,7 @@ impl<T: Stored> Store<T> {
     }
 
     /// All objects, sorted by key.
+    #[must_use]
     pub fn entries(&self) -> impl ExactSizeIterator<Item = (&ObjectKey, &Entry<T>)> {
         self.entries.iter()
     }

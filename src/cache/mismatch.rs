@@ -47,7 +47,7 @@ fn printed(path: &Path) -> String {
     let mut text = String::new();
     for segment in path {
         match segment {
-            Segment::Seq { index } => text.push_str(&format!("[{index}]")),
+            Segment::Seq { index } => text.extend(["[", &index.to_string(), "]"]),
             Segment::Map { key } => {
                 if !text.is_empty() {
                     text.push('.');
@@ -195,8 +195,6 @@ impl<'de> Deserializer<'de> for Node<'de> {
 
 type Members<'de, I> = MapDeserializer<'de, I, Problem>;
 
-fn members<'de>(
-    fields: &'de serde_json::Map<String, Value>,
-) -> Members<'de, impl Iterator<Item = (&'de str, Node<'de>)>> {
+fn members(fields: &serde_json::Map<String, Value>) -> Members<'_, impl Iterator<Item = (&str, Node<'_>)>> {
     MapDeserializer::new(fields.iter().map(|(key, value)| (key.as_str(), Node(value))))
 }

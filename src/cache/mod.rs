@@ -12,6 +12,6 @@ mod store;
 mod subscriber;
 
 pub use error::DecodeError;
-pub(crate) use object::{MetadataError, Owner, StoredObject, TypeMeta};
+pub(crate) use object::{MetadataError, StoredObject, TypeMeta};
 pub(crate) use store::{Cache, Entry, Session, SubscriberId};
 pub(crate) use subscriber::{Change, Origin, Subscriber};

@@ -95,7 +95,7 @@ impl Cache {
         let Inner { store, subscribers, synced, .. } = &mut *inner;
         let origin = if store.is_listed() { Origin::Relist } else { Origin::InitialList };
         let list = list.into_iter().map(|object| (object.key().clone(), object)).collect();
-        store.replace(list, |_, change| tell(subscribers, change, origin));
+        store.replace(list, |_, change| tell(subscribers, &change, origin));
         mark_synced(subscribers, synced);
         true
     }
@@ -109,7 +109,7 @@ impl Cache {
         let Inner { store, subscribers, .. } = &mut *inner;
         let (Event::Present(object) | Event::Gone(object)) = &event;
         let key = object.key().clone();
-        Some(store.apply(&key, event, |_, change| tell(subscribers, change, Origin::Watch)))
+        Some(store.apply(&key, event, |_, change| tell(subscribers, &change, Origin::Watch)))
     }
 
     /// Lets the cache count as synced although no list has come. False if `session` has ended.
@@ -159,9 +159,9 @@ impl Cache {
     }
 }
 
-fn tell(subscribers: &BTreeMap<SubscriberId, Arc<dyn Subscriber>>, change: Change<'_>, origin: Origin) {
+fn tell(subscribers: &BTreeMap<SubscriberId, Arc<dyn Subscriber>>, change: &Change<'_>, origin: Origin) {
     for subscriber in subscribers.values() {
-        let change = match &change {
+        let change = match change {
             Change::Added { new } => Change::Added { new },
             Change::Updated { old, new } => Change::Updated { old, new },
             Change::Removed { last, may_be_stale } => Change::Removed { last, may_be_stale: *may_be_stale },
@@ -172,6 +172,8 @@ fn tell(subscribers: &BTreeMap<SubscriberId, Arc<dyn Subscriber>>, change: Chang
 
 fn mark_synced(subscribers: &BTreeMap<SubscriberId, Arc<dyn Subscriber>>, synced: &mut bool) {
     if !std::mem::replace(synced, true) {
-        subscribers.values().for_each(|subscriber| subscriber.synced());
+        for subscriber in subscribers.values() {
+            subscriber.synced();
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// What to do while the server does not know the kind, as when its CustomResourceDefinition is not installed yet.
+/// What to do while the server does not know the kind, as when its `CustomResourceDefinition` is not installed yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum OnMissing {

@@ -16,7 +16,14 @@ pub struct InformerFactory {
     client: kube::Client,
     defaults: InformerConfig,
     seed: u64,
-    shared: Arc<Mutex<BTreeMap<Target, Weak<Informer>>>>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    informers: BTreeMap<Target, Weak<Informer>>,
+    // How many have been made: each draws from a sequence of its own.
+    made: u64,
 }
 
 impl std::fmt::Debug for InformerFactory {
@@ -97,17 +104,17 @@ impl InformerFactory {
             metadata_only: K::metadata_api(),
         };
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(informer) = shared.get(&target).and_then(Weak::upgrade) {
+        if let Some(informer) = shared.informers.get(&target).and_then(Weak::upgrade) {
             let differences = informer.config.differences(&config);
             let conflict =
                 (!differences.is_empty()).then(|| OptionsConflict { informer: target.to_string(), differences });
             return SharedInformer::new(informer, conflict);
         }
-        shared.retain(|_, informer| informer.strong_count() > 0);
-        // Each informer draws from a sequence of its own, whatever the others do.
-        let seed = self.seed.wrapping_add(shared.len() as u64);
+        shared.informers.retain(|_, informer| informer.strong_count() > 0);
+        let seed = self.seed.wrapping_add(shared.made);
+        shared.made += 1;
         let informer = Informer::new(target.clone(), config, self.client.clone(), seed);
-        shared.insert(target, Arc::downgrade(&informer));
+        shared.informers.insert(target, Arc::downgrade(&informer));
         SharedInformer::new(informer, None)
     }
 }

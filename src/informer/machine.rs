@@ -22,9 +22,13 @@
 //!    may come from the version, a list follows.
 //! 4. A watch counts as well when it has sent something or has lived for a second. Then failures are forgotten.
 
+#[cfg(test)]
+mod bench;
 mod step;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod whims;
 
 use std::time::Duration;
 
@@ -151,7 +155,7 @@ impl Machine {
     pub(super) fn step(&mut self, input: Input, now: Timestamp, rng: &mut impl Rng) -> Step {
         match self.state.clone() {
             State::Listing(listing) => self.listing(listing, input, now, rng),
-            State::Opening { timeout } => self.opening(timeout, input, now, rng),
+            State::Opening { timeout } => self.opening(timeout, &input, now, rng),
             State::Watching(watching) => self.watching(watching, input, now, rng),
             State::Waiting { until, then } => self.waiting(until, then, &input, rng),
         }
@@ -185,18 +189,14 @@ impl Machine {
         self.list_failures = 0;
         let notice = self.recovered(Some(Verb::List), now);
         let version = listing.version.unwrap_or(version);
-        match continue_token {
-            Some(token) => {
-                let next = Listing { whole: listing.whole, continue_token: Some(token), version: Some(version) };
-                let action = Action::List(self.page(&next));
-                self.state = State::Listing(next);
-                Step { effect: Effect::Keep, notice, action }
-            }
-            None => {
-                self.version = Some(version.clone());
-                Step { effect: Effect::Commit, notice, action: self.open(version, rng) }
-            }
-        }
+        let Some(token) = continue_token else {
+            self.version = Some(version.clone());
+            return Step { effect: Effect::Commit, notice, action: self.open(version, rng) };
+        };
+        let next = Listing { whole: listing.whole, continue_token: Some(token), version: Some(version) };
+        let action = Action::List(self.page(&next));
+        self.state = State::Listing(next);
+        Step { effect: Effect::Keep, notice, action }
     }
 
     fn list_failed(&mut self, listing: Listing, failure: Failure, now: Timestamp, rng: &mut impl Rng) -> Step {
@@ -236,13 +236,13 @@ impl Machine {
         Step { effect, notice, action }
     }
 
-    fn opening(&mut self, timeout: Duration, input: Input, now: Timestamp, rng: &mut impl Rng) -> Step {
+    fn opening(&mut self, timeout: Duration, input: &Input, now: Timestamp, rng: &mut impl Rng) -> Step {
         match input {
             Input::WatchOpened => {
                 self.state = State::Watching(Watching { timeout, opened: now, is_well: false });
                 quietly(Action::Read { until: now + SETTLED })
             }
-            Input::WatchFailed(failure) => self.watch_failed(failure, now, rng),
+            Input::WatchFailed(failure) => self.watch_failed(*failure, now, rng),
             Input::Tick
             | Input::Page { .. }
             | Input::ListFailed(_)

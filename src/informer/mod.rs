@@ -22,6 +22,5 @@ pub use config::{InformerConfig, OnMissing, RetryInterval};
 pub use error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
 pub use factory::InformerFactory;
 pub use shared::SharedInformer;
-pub(crate) use shared::{Informer, InformerId, Subscription};
+pub(crate) use shared::{Informer, Subscription};
 pub use status::{InformerState, InformerStatus};
-pub(crate) use target::{Resource, Target};

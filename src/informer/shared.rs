@@ -242,11 +242,6 @@ impl Subscription {
             let _ = task.await;
         }
     }
-
-    /// What is subscribed to.
-    pub(crate) fn informer(&self) -> &Arc<Informer> {
-        &self.informer
-    }
 }
 
 impl Drop for Subscription {

@@ -1,117 +1,13 @@
-//! The machine's transitions, as tables and as properties.
+//! The machine's transitions, as tables.
 
 use std::num::NonZeroU32;
 
-use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
+use super::bench::{Bench, bench, bookmark, default, event, list_failed, page, seconds, watch_failed};
 use super::*;
 use crate::informer::config::RetryInterval;
-
-/// A machine, its clock and its dice.
-struct Bench {
-    machine: Machine,
-    now: Timestamp,
-    rng: StdRng,
-    action: Action,
-}
-
-fn bench(config: InformerConfig) -> Bench {
-    let mut machine = Machine::new(config);
-    let action = machine.start();
-    Bench { machine, now: Timestamp::from_epoch(seconds(1000)), rng: StdRng::seed_from_u64(7), action }
-}
-
-impl Bench {
-    fn step(&mut self, input: Input) -> Step {
-        let step = self.machine.step(input, self.now, &mut self.rng);
-        self.action = step.action.clone();
-        step
-    }
-
-    /// Sleeps or reads as long as the machine wants to.
-    fn tick(&mut self) -> Step {
-        match self.action {
-            Action::Sleep { until } | Action::Read { until } => {
-                assert!(until > self.now, "a wait that has ended before it began: a busy loop");
-                self.now = until;
-            }
-            Action::List(_) | Action::Watch(_) => panic!("nothing to wait for: {:?}", self.action),
-        }
-        self.step(Input::Tick)
-    }
-
-    fn pass(&mut self, time: Duration) {
-        self.now = self.now + time;
-    }
-
-    /// How long the machine wants to wait.
-    fn delay(&self) -> Duration {
-        match self.action {
-            Action::Sleep { until } => until - self.now,
-            Action::List(_) | Action::Watch(_) | Action::Read { .. } => Duration::ZERO,
-        }
-    }
-
-    /// A bench whose list has ended at version 10 and whose watch has just opened.
-    fn watching(config: InformerConfig) -> Self {
-        let mut bench = bench(config);
-        bench.step(page(10, None));
-        bench.step(Input::WatchOpened);
-        bench
-    }
-
-    #[track_caller]
-    fn assert_watches_from(&self, expected: u64) {
-        match &self.action {
-            Action::Watch(WatchRequest { version, .. }) => assert_eq!(*version, self::version(expected)),
-            Action::List(_) | Action::Read { .. } | Action::Sleep { .. } => panic!("no watch: {:?}", self.action),
-        }
-    }
-
-    #[track_caller]
-    fn assert_lists(&self, limit: Option<u32>, token: Option<&str>) {
-        let continue_token = token.map(str::to_owned);
-        assert_eq!(self.action, Action::List(PageRequest { limit, continue_token }));
-    }
-}
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-fn version(number: u64) -> ResourceVersion {
-    ResourceVersion::Number(number)
-}
-
-fn page(number: u64, token: Option<&str>) -> Input {
-    Input::Page { version: version(number), continue_token: token.map(str::to_owned) }
-}
-
-fn event(number: u64) -> Input {
-    Input::Event { version: version(number) }
-}
-
-fn bookmark(number: u64) -> Input {
-    Input::Bookmark { version: version(number) }
-}
-
-fn failure(kind: Kind) -> Failure {
-    Failure { kind, retry_after: None }
-}
-
-fn list_failed(kind: Kind) -> Input {
-    Input::ListFailed(failure(kind))
-}
-
-fn watch_failed(kind: Kind) -> Input {
-    Input::WatchFailed(failure(kind))
-}
-
-fn default() -> InformerConfig {
-    InformerConfig::default()
-}
 
 #[test]
 fn a_list_goes_page_by_page_and_the_watch_begins_where_its_snapshot_was_taken() {
@@ -479,6 +375,8 @@ fn watch_timeouts_are_drawn_between_the_configured_one_and_its_double() {
     assert!((300..330).contains(&least) && (570..=600).contains(&most), "{least} {most}");
 }
 
+type Prepare = fn() -> Bench;
+
 #[test]
 fn an_input_that_does_not_belong_to_the_action_changes_nothing() {
     let inputs = || {
@@ -493,7 +391,6 @@ fn an_input_that_does_not_belong_to_the_action_changes_nothing() {
             watch_failed(Kind::Server),
         ]
     };
-    type Prepare = fn() -> Bench;
     let listing: Prepare = || bench(default());
     let opening: Prepare = || {
         let mut bench = bench(default());
@@ -521,104 +418,6 @@ fn an_input_that_does_not_belong_to_the_action_changes_nothing() {
             assert_eq!(bench.machine.failing_since(), trouble, "{state} {input:?}");
             let same = std::mem::discriminant(&prepare().action);
             assert_eq!(std::mem::discriminant(&step.action), same, "{state} {input:?}");
-        }
-    }
-}
-
-fn any_kind() -> impl Strategy<Value = Kind> {
-    prop::sample::select(vec![
-        Kind::Unreachable,
-        Kind::Tls,
-        Kind::Unauthorized,
-        Kind::Forbidden,
-        Kind::Missing,
-        Kind::Expired,
-        Kind::TooNew,
-        Kind::Busy,
-        Kind::Server,
-        Kind::Rejected,
-        Kind::Stalled,
-        Kind::Truncated,
-        Kind::Malformed,
-    ])
-}
-
-/// What a server does next, whatever it is asked.
-#[derive(Clone, Debug)]
-enum Whim {
-    Answer { more: bool },
-    Fail(Kind, Option<u64>),
-    Silence,
-}
-
-fn whim() -> impl Strategy<Value = Whim> {
-    prop_oneof![
-        4 => any::<bool>().prop_map(|more| Whim::Answer { more }),
-        3 => (any_kind(), prop::option::of(0_u64..2000)).prop_map(|(kind, asked)| Whim::Fail(kind, asked)),
-        1 => Just(Whim::Silence),
-    ]
-}
-
-proptest! {
-    /// Whatever the server does: what is committed is a chain of pages without a gap, of one list; waits are longer than
-    /// nothing and shorter than for ever; and the watch begins where the committed list was taken.
-    #[test]
-    fn only_complete_lists_are_committed_and_no_wait_is_endless(
-        whims in prop::collection::vec(whim(), 0..120),
-        seed: u64,
-    ) {
-        let mut bench = bench(default());
-        bench.rng = StdRng::seed_from_u64(seed);
-        // The snapshot that the newest first page was taken of, and the tokens of the pages kept since.
-        let (mut snapshot, mut clock) = (0, 10);
-        let mut kept: Vec<Option<String>> = Vec::new();
-        let mut opened = false;
-        for (at, whim) in whims.into_iter().enumerate() {
-            clock += 1;
-            let before = bench.action.clone();
-            let step = match (&before, &whim) {
-                (Action::Sleep { .. }, _) | (Action::Read { .. }, Whim::Silence) => bench.tick(),
-                (Action::List(request), Whim::Answer { more }) => {
-                    if request.continue_token.is_none() {
-                        snapshot = clock;
-                        prop_assert!(kept.is_empty(), "pages of an older list were kept");
-                    } else {
-                        let last = kept.last().cloned();
-                        prop_assert!(last.is_some(), "a page without the ones before it");
-                    }
-                    let token = more.then(|| format!("{snapshot}-{at}"));
-                    bench.step(Input::Page { version: version(snapshot), continue_token: token })
-                }
-                (Action::Watch(_), Whim::Answer { .. }) => bench.step(Input::WatchOpened),
-                (Action::Read { .. }, Whim::Answer { more: true }) => bench.step(event(clock)),
-                (Action::Read { .. }, Whim::Answer { more: false }) => bench.step(Input::WatchEnded),
-                (Action::List(_), Whim::Fail(kind, asked)) => bench.step(Input::ListFailed(Failure {
-                    kind: *kind,
-                    retry_after: asked.map(seconds),
-                })),
-                (Action::Watch(_) | Action::Read { .. }, Whim::Fail(kind, asked)) => {
-                    bench.step(Input::WatchFailed(Failure { kind: *kind, retry_after: asked.map(seconds) }))
-                }
-                (Action::List(_), Whim::Silence) => bench.step(list_failed(Kind::Stalled)),
-                (Action::Watch(_), Whim::Silence) => bench.step(watch_failed(Kind::Stalled)),
-            };
-            match (&step.effect, before) {
-                (Effect::Keep, Action::List(request)) => kept.push(request.continue_token),
-                (Effect::Commit, Action::List(request)) => {
-                    prop_assert_eq!(kept.is_empty(), request.continue_token.is_none());
-                    if let Some(token) = request.continue_token {
-                        prop_assert!(token.starts_with(&format!("{snapshot}-")), "a page of another snapshot");
-                    }
-                    bench.assert_watches_from(snapshot);
-                    kept.clear();
-                    opened = true;
-                }
-                (Effect::Discard | Effect::StartWithout, _) => kept.clear(),
-                (Effect::None | Effect::Relist, _) => {}
-                (effect, before) => prop_assert!(false, "{effect:?} after {before:?}"),
-            }
-            prop_assert!(opened || !matches!(step.action, Action::Watch(_)), "a watch before any list");
-            prop_assert!(bench.delay() <= RETRY_AFTER_MAX);
         }
     }
 }
