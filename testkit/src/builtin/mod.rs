@@ -14,6 +14,7 @@
 //! with `*` for a pointer (absent is not zero), `[]` for a list, `{}` for a map by name, and `default=` in JSON.
 
 pub(crate) mod decode;
+pub(crate) mod defaults;
 mod quantity;
 mod time;
 pub(crate) mod types;
