@@ -1,6 +1,6 @@
 //! One call's facts, before the handler's type is known.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kubehandler_core::dispatch::Step;
@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cache::StoredObject;
 use crate::informer::Informer;
+use crate::sync::Mutex;
 
 /// What a worker knows of the call it is about to make; a [`Context`](super::Context) is a typed view of it.
 pub(crate) struct Call {
@@ -72,11 +73,11 @@ impl Call {
 
     /// Asks for another look after `delay`; the earliest of several wins.
     pub(crate) fn requeue_after(&self, delay: Duration) {
-        let mut requeue = self.requeue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut requeue = self.requeue.lock();
         *requeue = Some(requeue.map_or(delay, |earlier| earlier.min(delay)));
     }
 
     pub(crate) fn requeue(&self) -> Option<Duration> {
-        *self.requeue.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.requeue.lock()
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use kubehandler_core::ObjectKey;
 use kubehandler_core::dispatch::{Decision, Ledger, Seen, Settlement, Tombstone, WhenUnchanged};
@@ -17,6 +17,7 @@ use super::options::HandlerOptions;
 use crate::cache::{Change, Entry, Origin, StoredObject, Subscriber};
 use crate::informer::Informer;
 use crate::queue::AsyncQueue;
+use crate::sync::Mutex;
 
 /// A registered handler.
 pub(crate) struct Lane {
@@ -56,7 +57,7 @@ impl Lane {
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger<Arc<StoredObject>>> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledger.lock()
     }
 
     /// What bridges the record and the cache for `key`.
@@ -91,7 +92,7 @@ impl Lane {
     }
 
     pub(crate) fn note_error(&self, key: &ObjectKey, error: Option<Arc<str>>) {
-        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut errors = self.errors.lock();
         match error {
             Some(error) => drop(errors.insert(key.clone(), error)),
             None => drop(errors.remove(key)),
@@ -104,7 +105,7 @@ impl Lane {
     }
 
     pub(crate) fn last_error(&self, key: &ObjectKey) -> Option<Arc<str>> {
-        self.errors.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.errors.lock().get(key).cloned()
     }
 }
 

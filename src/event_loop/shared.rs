@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use kubehandler_core::{EventType, ObjectKey, Timestamp};
 
@@ -11,6 +11,7 @@ use super::snapshot::{KeySnapshot, RunningCall, Snapshot, key_state};
 use crate::clock::Clock;
 use crate::observer::Observer;
 use crate::queue::AsyncQueue;
+use crate::sync::Mutex;
 
 /// How far a loop has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +75,7 @@ impl Shared {
     }
 
     pub(crate) fn running_mut<R>(&self, change: impl FnOnce(&mut BTreeMap<(usize, ObjectKey), Running>) -> R) -> R {
-        change(&mut self.running.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.running.lock())
     }
 
     pub(crate) fn running_calls(&self) -> Vec<RunningCall> {
