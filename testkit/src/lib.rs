@@ -6,6 +6,8 @@ mod builtin;
 mod field;
 #[allow(dead_code, unused_imports, reason = "the server's verbs call these as they land")]
 mod managed_fields;
+#[allow(dead_code, reason = "the server's verbs call these as they land")]
+mod openapi;
 #[allow(dead_code, unused_imports, reason = "the server's verbs call these as they land")]
 mod patch;
 #[allow(dead_code, unused_imports, reason = "the server's verbs call these as they land")]
