@@ -66,10 +66,10 @@ impl HandlerOptions {
         self
     }
 
-    /// After this many failed attempts a key is parked until its next change, a resync, or a release by hand. Off by
-    /// default: retries go on for ever. Never applies to deletes.
-    pub fn retry_cap(mut self, attempts: NonZeroU32) -> Self {
-        self.flow.retry_cap = Some(attempts);
+    /// After this many failed retries in a row a key is parked until its next change, a resync, or a release by hand: a cap
+    /// of 3 allows four calls. Off by default: retries go on for ever. Never applies to deletes.
+    pub fn retry_cap(mut self, retries: NonZeroU32) -> Self {
+        self.flow.retry_cap = Some(retries);
         self
     }
 
