@@ -1,18 +1,52 @@
 //! An in-process Kubernetes API server for tests.
 
+mod api_server;
 #[allow(dead_code, reason = "the server's verbs call these as they land")]
 mod builtin;
+mod clock;
+mod cluster;
+mod decode;
+mod delete;
+mod dispatch;
+mod fault;
 #[allow(dead_code, reason = "the server's verbs call these as they land")]
 mod field;
+mod kinds;
 #[allow(dead_code, unused_imports, reason = "the server's verbs call these as they land")]
 mod managed_fields;
 #[allow(dead_code, reason = "the server's verbs call these as they land")]
 mod openapi;
+mod metadata;
+mod names;
+#[allow(dead_code, reason = "verbs that use the rest follow")]
+mod object;
+#[allow(dead_code, reason = "verbs that use the rest follow")]
+mod options;
 #[allow(dead_code, unused_imports, reason = "the server's verbs call these as they land")]
 mod patch;
+mod read;
+mod record;
+#[allow(dead_code, reason = "verbs that use the rest follow")]
+mod registry;
+mod render;
+mod route;
 #[allow(dead_code, unused_imports, reason = "the server's verbs call these as they land")]
 mod schema;
+mod selector;
+mod server;
+#[allow(dead_code, reason = "verbs that use the rest follow")]
+mod status;
+#[allow(dead_code, reason = "verbs that use the rest follow")]
+mod storage;
 #[allow(dead_code, unused_imports, reason = "the server's verbs call these as they land")]
 mod table;
 #[cfg(test)]
 mod testing;
+mod watch;
+mod write;
+
+pub use api_server::{ApiServer, ApiServerBuilder};
+pub use cluster::{ExpiredWatch, InitialEvents};
+pub use fault::{Fault, Faults, Requests, Rule, RuleGuard, WatchFault};
+pub use record::{Outcome, RequestInfo, RequestRecord};
+pub use server::{ApiService, ResponseBody};

@@ -1,0 +1,217 @@
+//! From stored objects to the bytes that a client asked for: whole objects or their metadata, alone or as a list.
+//!
+//! Owns content negotiation and the order of fields where clients depend on it: built-in lists begin with `metadata`, custom ones
+//! end with it; items of built-in lists lack `kind` and `apiVersion`; a watch frame's `type` precedes its `object`.
+
+use serde_json::{Value, json};
+
+use crate::{
+    object,
+    read::Page,
+    registry::Resource,
+    status::{ApiError, Result},
+    storage::Stored,
+};
+
+/// In which form a client wants objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Representation {
+    #[default]
+    Object,
+    /// `PartialObjectMetadata`: the metadata alone.
+    Metadata,
+}
+
+const META_VERSION: &str = "meta.k8s.io/v1";
+const AVAILABLE: &[&str] = &["application/json", "application/json;stream=watch"];
+
+/// One entry of an `Accept` header.
+#[derive(Debug, Default)]
+struct Accepted<'a> {
+    media_type: &'a str,
+    parameters: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Accepted<'a> {
+    fn parse(entry: &'a str) -> Self {
+        let mut parts = entry.split(';').map(str::trim);
+        let media_type = parts.next().unwrap_or_default();
+        Self { media_type, parameters: parts.filter_map(|part| part.split_once('=')).collect() }
+    }
+
+    fn parameter(&self, name: &str) -> &'a str {
+        self.parameters.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+    }
+
+    fn is_json(&self) -> bool {
+        matches!(self.media_type, "application/json" | "application/*" | "*/*")
+    }
+}
+
+/// The form that an `Accept` header asks for; `None` stands for an absent header.
+pub(crate) fn negotiate(accept: Option<&str>) -> Result<Representation> {
+    let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else {
+        return Ok(Representation::Object);
+    };
+    accept
+        .split(',')
+        .map(Accepted::parse)
+        .filter(Accepted::is_json)
+        .find_map(|entry| match (entry.parameter("as"), entry.parameter("g"), entry.parameter("v")) {
+            ("", _, _) => Some(Representation::Object),
+            ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", "v1") => {
+                Some(Representation::Metadata)
+            }
+            _ => None,
+        })
+        .ok_or_else(|| ApiError::not_acceptable(AVAILABLE))
+}
+
+/// The version of the aggregated discovery document that an `Accept` header asks for before the plain one.
+pub(crate) fn negotiate_discovery(accept: Option<&str>) -> Option<&'static str> {
+    accept
+        .unwrap_or_default()
+        .split(',')
+        .map(Accepted::parse)
+        .filter(Accepted::is_json)
+        .map(|entry| match (entry.parameter("as"), entry.parameter("g"), entry.parameter("v")) {
+            ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2") => Some("v2"),
+            ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2beta1") => Some("v2beta1"),
+            _ => None,
+        })
+        .next()
+        .flatten()
+}
+
+/// One object, dressed.
+pub(crate) fn object(resource: &Resource, stored: &Stored, representation: Representation) -> String {
+    match representation {
+        Representation::Object => {
+            let text = String::from_utf8_lossy(stored.text());
+            object::with_head(&resource.head(), &text)
+        }
+        Representation::Metadata => partial(&stored.value),
+    }
+}
+
+fn partial(value: &Value) -> String {
+    let meta = value.get("metadata").cloned().unwrap_or_else(|| json!({}));
+    format!(r#"{{"kind":"PartialObjectMetadata","apiVersion":"{META_VERSION}","metadata":{meta}}}"#)
+}
+
+/// One page of a list.
+pub(crate) fn list(resource: &Resource, page: &Page, representation: Representation) -> String {
+    let meta = list_meta(page);
+    let mut text = String::with_capacity(256 + page.objects.len() * 512);
+    let custom = resource.is_custom() && representation == Representation::Object;
+    let (api_version, kind) = match representation {
+        Representation::Object => (resource.api_version(), resource.list_kind.as_str()),
+        Representation::Metadata => (META_VERSION.to_owned(), "PartialObjectMetadataList"),
+    };
+    if custom {
+        text.push_str(&format!(r#"{{"apiVersion":"{api_version}","items":["#));
+    } else {
+        text.push_str(&format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{meta},"items":["#));
+    }
+    for (index, stored) in page.objects.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        match representation {
+            Representation::Object if !custom => text.push_str(&String::from_utf8_lossy(stored.text())),
+            Representation::Object | Representation::Metadata => {
+                text.push_str(&object(resource, stored, representation))
+            }
+        }
+    }
+    if custom {
+        text.push_str(&format!(r#"],"kind":"{kind}","metadata":{meta}}}"#));
+    } else {
+        text.push_str("]}");
+    }
+    text
+}
+
+fn list_meta(page: &Page) -> String {
+    let mut text = format!(r#"{{"resourceVersion":"{}""#, page.revision);
+    if !page.continue_token.is_empty() {
+        text.push_str(&format!(r#","continue":"{}""#, page.continue_token));
+    }
+    if let Some(remaining) = page.remaining {
+        text.push_str(&format!(r#","remainingItemCount":{remaining}"#));
+    }
+    text.push('}');
+    text
+}
+
+/// One line of a watch.
+pub(crate) fn frame(event: &str, object: &str) -> String {
+    format!("{{\"type\":\"{event}\",\"object\":{object}}}\n")
+}
+
+/// A bookmark's line. `initial_events_end` marks the one that closes a list sent as events.
+pub(crate) fn bookmark(
+    resource: &Resource,
+    revision: u64,
+    initial_events_end: bool,
+    representation: Representation,
+) -> String {
+    let mut meta = json!({"resourceVersion": revision.to_string()});
+    if initial_events_end {
+        meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+    }
+    let object = match representation {
+        Representation::Metadata => partial(&json!({"metadata": meta})),
+        Representation::Object => {
+            let mut object = json!({"metadata": meta});
+            for (field, value) in resource.empty_fields() {
+                object[field] = value;
+            }
+            object::with_head(&resource.head(), &object::print(&object))
+        }
+    };
+    frame("BOOKMARK", &object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Registry;
+
+    #[test]
+    fn the_first_acceptable_form_wins() {
+        let partial = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+        for (accept, expected) in [
+            (None, Representation::Object),
+            (Some("*/*"), Representation::Object),
+            (Some(partial), Representation::Metadata),
+            (Some("application/vnd.kubernetes.protobuf, application/json"), Representation::Object),
+        ] {
+            assert_eq!(negotiate(accept).unwrap(), expected, "{accept:?}");
+        }
+        assert_eq!(negotiate(Some("text/html")).unwrap_err().code(), 406);
+    }
+
+    #[test]
+    fn lists_of_built_in_kinds_begin_with_metadata_and_their_items_are_bare() {
+        let pods = Registry::new().find("", "v1", "pods").unwrap();
+        let stored = std::sync::Arc::new(Stored::unstored(json!({"metadata": {"name": "a"}, "spec": {}})));
+        let page = Page { objects: vec![stored], revision: 7, ..Page::default() };
+        assert_eq!(
+            list(&pods, &page, Representation::Object),
+            r#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":"a"},"spec":{}}]}"#
+        );
+    }
+
+    #[test]
+    fn a_bookmark_shows_what_go_prints_of_an_empty_object() {
+        let pods = Registry::new().find("", "v1", "pods").unwrap();
+        assert_eq!(
+            bookmark(&pods, 524, true, Representation::Object),
+            concat!(
+                r#"{"type":"BOOKMARK","object":{"kind":"Pod","apiVersion":"v1","metadata":{"annotations":{"k8s.io/initial-events-end":"true"},"resourceVersion":"524"},"spec":{"containers":null},"status":{}}}"#,
+                "\n"
+            )
+        );
+    }
+}

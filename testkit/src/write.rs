@@ -1,0 +1,315 @@
+//! Create, replace and patch: from a request's body to a stored object.
+//!
+//! Owns the order of the steps (decode, namespace, preparation, validation, conflicts, ownership of fields, storage), which is
+//! the real server's because clients see it in which error comes first. The steps themselves are elsewhere.
+//!
+//! Invariant: an update that changes nothing takes no revision and makes no watch event.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::{Cluster, Target},
+    decode,
+    field::{FieldError, go_json},
+    kinds::{self, Behavior},
+    metadata, object,
+    options::WriteOptions,
+    patch::{self, PatchError},
+    status::{ApiError, Result},
+    storage::Stored,
+};
+
+/// What a write did.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) stored: Arc<Stored>,
+    /// Answered with 201.
+    pub(crate) created: bool,
+    /// For the `Warning` header.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The four ways to say what should change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PatchType {
+    Json,
+    Merge,
+    Strategic,
+    Apply,
+}
+
+impl PatchType {
+    /// By content type, parameters cut off.
+    pub(crate) fn of(content_type: &str) -> Option<Self> {
+        match content_type {
+            "application/json-patch+json" => Some(Self::Json),
+            "application/merge-patch+json" => Some(Self::Merge),
+            "application/strategic-merge-patch+json" => Some(Self::Strategic),
+            "application/apply-patch+yaml" => Some(Self::Apply),
+            _ => None,
+        }
+    }
+}
+
+impl Cluster {
+    /// `POST` to a collection.
+    pub(crate) fn create(&mut self, target: &Target, body: &[u8], options: &WriteOptions) -> Result<Written> {
+        let resource = &target.resource;
+        let decoded = decode::object(resource, body)?;
+        let mut object = decoded.object;
+        match_namespace(target, &mut object)?;
+        self.admit_namespace(target, &object)?;
+        if !object::resource_version(&object).is_empty() {
+            return Err(ApiError::unclassified("resourceVersion should not be set on objects to be created"));
+        }
+        let warnings = decode::judge_unknown(&decoded.unknown, resource, options.field_validation)?;
+        self.create_object(target, object, options, warnings)
+    }
+
+    fn create_object(
+        &mut self,
+        target: &Target,
+        mut object: Value,
+        options: &WriteOptions,
+        warnings: Vec<String>,
+    ) -> Result<Written> {
+        let resource = &target.resource;
+        kinds::prepare_create(resource, &mut object);
+        metadata::prepare_create(&mut object);
+        let target = self.name_new(target, &mut object)?;
+        kinds::canonicalize(resource, &mut object);
+        let meta = object::metadata_mut(&mut object);
+        meta.insert("creationTimestamp".to_owned(), self.clock.stamp().into());
+        meta.insert("uid".to_owned(), self.new_uid().into());
+        let mut errors = metadata::validate(resource, &object);
+        errors.extend(kinds::validate(resource, None, &object));
+        if !errors.is_empty() {
+            return Err(ApiError::invalid(&resource.group, &resource.kind, object::name(&object), &errors));
+        }
+        if self.storage.get(&resource.shelf, &target.key()).is_some() {
+            return Err(ApiError::already_exists(&target.named(), &target.name));
+        }
+        let stored = if options.dry_run {
+            Arc::new(Stored::unstored(object))
+        } else {
+            self.storage.put(&resource.shelf, &target.key(), object)
+        };
+        Ok(Written { stored, created: true, warnings })
+    }
+
+    /// The namespace of a new object must exist and live.
+    fn admit_namespace(&self, target: &Target, object: &Value) -> Result<()> {
+        let Some(namespace) = target.namespace.as_deref().filter(|_| target.resource.namespaced) else {
+            return Ok(());
+        };
+        let Some(found) = self.namespace(namespace) else {
+            return Err(ApiError::not_found(&crate::registry::GroupResource::new("", "namespaces"), namespace));
+        };
+        if object::is_deleting(found) {
+            return Err(ApiError::namespace_terminating(&target.named(), object::name(object), namespace));
+        }
+        Ok(())
+    }
+
+    /// Gives a new object its name, from `generateName` if need be.
+    fn name_new(&mut self, target: &Target, object: &mut Value) -> Result<Target> {
+        let mut target = target.clone();
+        let prefix = object::meta_str(object, "generateName").to_owned();
+        if !object::name(object).is_empty() || prefix.is_empty() {
+            target.name = object::name(object).to_owned();
+            return Ok(target);
+        }
+        // As many tries as the real server makes.
+        for _ in 0..8 {
+            target.name = self.generated_name(&prefix);
+            if self.storage.get(&target.resource.shelf, &target.key()).is_none() {
+                object::metadata_mut(object).insert("name".to_owned(), target.name.as_str().into());
+                return Ok(target);
+            }
+        }
+        Err(ApiError::generated_name_taken(&target.named(), &target.name))
+    }
+
+    /// `PUT` of an object or of its status.
+    pub(crate) fn replace(&mut self, target: &Target, body: &[u8], options: &WriteOptions) -> Result<Written> {
+        let resource = Arc::clone(&target.resource);
+        let decoded = decode::object(&resource, body)?;
+        let mut object = decoded.object;
+        match_name(target, &object)?;
+        match_namespace(target, &mut object)?;
+        let warnings = decode::judge_unknown(&decoded.unknown, &resource, options.field_validation)?;
+        let behavior = Behavior::of(&resource);
+        let Ok(old) = self.lookup(target).map(Arc::clone) else {
+            if !behavior.create_on_update || target.subresource.is_some() || !object::uid(&object).is_empty() {
+                return Err(ApiError::not_found(&target.named(), &target.name));
+            }
+            self.admit_namespace(target, &object)?;
+            object::metadata_mut(&mut object).remove("resourceVersion");
+            return self.create_object(target, object, options, warnings);
+        };
+        self.check_uid(target, &old, &object)?;
+        check_version(target, &old, &object, behavior)?;
+        self.settle(target, &old, object, options, warnings)
+    }
+
+    /// `PATCH` of an object or of its status.
+    pub(crate) fn patch(
+        &mut self,
+        target: &Target,
+        kind: PatchType,
+        body: &[u8],
+        options: &WriteOptions,
+    ) -> Result<Written> {
+        let resource = Arc::clone(&target.resource);
+        let old = self.lookup(target).map(Arc::clone)?;
+        let dressed = object::dressed(&old.value, &resource.api_version(), &resource.kind);
+        let patched = match kind {
+            PatchType::Json => patch::json(&dressed, &parse_patch(body)?).map_err(|error| refused(&error))?,
+            PatchType::Merge => {
+                let patch = parse_patch(body)?;
+                if !patch.is_object() {
+                    return Err(decode::not_a_map(&patch));
+                }
+                patch::merge(&dressed, &patch)
+            }
+            PatchType::Strategic | PatchType::Apply => return Err(ApiError::unsupported_patch_type()),
+        };
+        let decoded = decode::patched(&resource, patched)?;
+        let mut object = decoded.object;
+        match_name(target, &object)?;
+        match_namespace(target, &mut object)?;
+        let warnings = decode::judge_unknown(&decoded.unknown, &resource, options.field_validation)?;
+        if object::resource_version(&object) != object::resource_version(&old.value) {
+            return Err(ApiError::modified(&target.named(), &target.name));
+        }
+        self.settle(target, &old, object, options, warnings)
+    }
+
+    fn check_uid(&self, target: &Target, old: &Stored, object: &Value) -> Result<()> {
+        let (wanted, found) = (object::uid(object), object::uid(&old.value));
+        if wanted.is_empty() || wanted == found {
+            return Ok(());
+        }
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: /registry/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: \
+             UID in precondition: {wanted}, UID in object meta: {found}",
+            target.resource.shelf,
+            target.key().as_str()
+        );
+        Err(ApiError::conflict(&target.named(), &target.name, &why))
+    }
+
+    /// The steps that every update shares, from the wanted object to the stored one.
+    pub(crate) fn settle(
+        &mut self,
+        target: &Target,
+        old: &Arc<Stored>,
+        mut object: Value,
+        options: &WriteOptions,
+        warnings: Vec<String>,
+    ) -> Result<Written> {
+        let resource = &target.resource;
+        kinds::prepare_update(resource, target.subresource.as_deref(), &old.value, &mut object);
+        metadata::prepare_update(&old.value, &mut object);
+        let mut errors = metadata::validate(resource, &object);
+        errors.extend(metadata::validate_update(&old.value, &object));
+        errors.extend(kinds::validate(resource, Some(&old.value), &object));
+        if !errors.is_empty() {
+            return Err(ApiError::invalid(&resource.group, &resource.kind, &target.name, &errors));
+        }
+        let version = object::resource_version(&old.value).to_owned();
+        object::metadata_mut(&mut object).insert("resourceVersion".to_owned(), version.into());
+        if self.may_go(resource, &object) {
+            if !options.dry_run {
+                self.storage.remove(&resource.shelf, &target.key());
+            }
+            return Ok(Written { stored: Arc::new(Stored::unstored(object)), created: false, warnings });
+        }
+        let stored = if object == old.value {
+            Arc::clone(old)
+        } else if options.dry_run {
+            Arc::new(Stored::unstored(object))
+        } else {
+            self.storage.put(&resource.shelf, &target.key(), object)
+        };
+        Ok(Written { stored, created: false, warnings })
+    }
+}
+
+fn match_namespace(target: &Target, object: &mut Value) -> Result<()> {
+    let wanted = target.namespace.as_deref().filter(|_| target.resource.namespaced).unwrap_or_default();
+    let found = object::namespace(object).to_owned();
+    if found != wanted && !found.is_empty() && !wanted.is_empty() {
+        let message = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(ApiError::bad_request(message));
+    }
+    let meta = object::metadata_mut(object);
+    if wanted.is_empty() {
+        meta.remove("namespace");
+    } else {
+        meta.insert("namespace".to_owned(), wanted.into());
+    }
+    Ok(())
+}
+
+fn match_name(target: &Target, object: &Value) -> Result<()> {
+    let (found, wanted) = (object::name(object), target.name.as_str());
+    if found.is_empty() {
+        let message =
+            format!("the name of the object ({wanted} based on URL) was undeterminable: name must be provided");
+        return Err(ApiError::bad_request(message));
+    }
+    if found != wanted {
+        let message = format!("the name of the object ({found}) does not match the name on the URL ({wanted})");
+        return Err(ApiError::bad_request(message));
+    }
+    Ok(())
+}
+
+fn check_version(target: &Target, old: &Stored, object: &Value, behavior: Behavior) -> Result<()> {
+    let sent = object::resource_version(object);
+    if sent.is_empty() || sent == "0" {
+        if behavior.unconditional_update {
+            return Ok(());
+        }
+        let resource = &target.resource;
+        let error = FieldError::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+        return Err(ApiError::invalid(&resource.group, &resource.kind, &target.name, &[error]));
+    }
+    match sent.parse::<u64>() {
+        Err(_) => Err(ApiError::unclassified(crate::options::no_uint(sent))),
+        Ok(version) if version == old.revision => Ok(()),
+        Ok(_) => Err(ApiError::modified(&target.named(), &target.name)),
+    }
+}
+
+fn parse_patch(body: &[u8]) -> Result<Value> {
+    serde_json::from_slice(body)
+        .map_err(|error| ApiError::bad_request(format!("error decoding patch: {}", decode::words(&error))))
+}
+
+/// A patch's failure as an answer.
+pub(crate) fn refused(error: &PatchError) -> ApiError {
+    match error {
+        PatchError::Invalid(message) => ApiError::bad_request(message.clone()),
+        PatchError::Unprocessable { message, causes } if causes.is_empty() => ApiError::unprocessable(message.clone()),
+        PatchError::Unprocessable { causes, .. } => ApiError::invalid("", "", "", causes),
+        PatchError::TooLarge(message) => ApiError::too_large(message),
+        PatchError::Internal(message) => ApiError::unclassified(message.clone()),
+        PatchError::Conflict(conflicts) => {
+            let causes = conflicts
+                .iter()
+                .map(|conflict| (conflict.field.clone(), format!("conflict with {}", conflict.manager)))
+                .collect();
+            ApiError::apply_conflict(patch::conflict_message(conflicts), causes)
+        }
+    }
+}
+
+/// The error of a patch whose result does not read as the kind.
+pub(crate) fn unreadable(object: &Value, why: &str) -> ApiError {
+    let error = FieldError::invalid_str("patch", &go_json(object), why);
+    ApiError::invalid("", "", "", &[error])
+}
