@@ -201,11 +201,13 @@ impl ApiServer {
     }
 
     /// Ends the running watches that match, as a server does whose watch timeout is over; returns how many.
+    #[expect(clippy::must_use_candidate, reason = "called for what it does; the answer is a courtesy")]
     pub fn end_watches(&self, requests: &Requests) -> usize {
         self.shared.interrupt_watches(requests, Interrupt::End)
     }
 
     /// Breaks the connections of the running watches that match; returns how many.
+    #[expect(clippy::must_use_candidate, reason = "called for what it does; the answer is a courtesy")]
     pub fn reset_watches(&self, requests: &Requests) -> usize {
         self.shared.interrupt_watches(requests, Interrupt::Reset)
     }
@@ -219,6 +221,7 @@ impl ApiServer {
     /// Stores an object past all checks and watches see it: for objects that do not fit their type. `resource` is written as
     /// `kubectl` writes it: `pods`, `deployments.apps`. Only `metadata`'s name, namespace and resourceVersion are set right.
     /// Returns the resource version.
+    #[expect(clippy::must_use_candidate, reason = "called for what it does; the answer is a courtesy")]
     pub fn put_raw(&self, resource: &str, namespace: Option<&str>, name: &str, object: Value) -> u64 {
         let mut object = object::bare(object);
         let meta = object::metadata_mut(&mut object);
@@ -227,22 +230,23 @@ impl ApiServer {
             meta.insert("namespace".to_owned(), namespace.into());
         }
         self.shared.with_cluster(|cluster| {
-            let shelf = cluster.shelf_of(&GroupResource::parse(resource));
+            let collection = cluster.collection_of(&GroupResource::parse(resource));
             if object::uid(&object).is_empty() {
                 let key = Key::new(namespace, name);
-                let known = cluster.storage.get(&shelf, &key).map(|stored| object::uid(&stored.value).to_owned());
+                let known = cluster.storage.get(&collection, &key).map(|stored| object::uid(&stored.value).to_owned());
                 let uid = known.unwrap_or_else(|| cluster.new_uid());
                 object::metadata_mut(&mut object).insert("uid".to_owned(), uid.into());
             }
-            cluster.storage.put(&shelf, &Key::new(namespace, name), object).revision
+            cluster.storage.put(&collection, &Key::new(namespace, name), object).revision
         })
     }
 
     /// Removes an object past all checks (finalizers, grace) and watches see it; says whether it was there.
+    #[expect(clippy::must_use_candidate, reason = "called for what it does; the answer is a courtesy")]
     pub fn remove_raw(&self, resource: &str, namespace: Option<&str>, name: &str) -> bool {
         self.shared.with_cluster(|cluster| {
-            let shelf = cluster.shelf_of(&GroupResource::parse(resource));
-            cluster.storage.remove(&shelf, &Key::new(namespace, name)).is_some()
+            let collection = cluster.collection_of(&GroupResource::parse(resource));
+            cluster.storage.remove(&collection, &Key::new(namespace, name)).is_some()
         })
     }
 
@@ -252,12 +256,12 @@ impl ApiServer {
         self.shared.with_cluster(|cluster| {
             let named = GroupResource::parse(resource);
             let known = cluster.registry.find_any_version(&named);
-            let shelf = cluster.shelf_of(&named);
+            let collection = cluster.collection_of(&named);
             let dress = |value: &Value| match &known {
                 Some(resource) => object::dressed(value, &resource.api_version(), &resource.kind),
                 None => value.clone(),
             };
-            cluster.storage.objects(&shelf).map(|(_, stored)| dress(&stored.value)).collect()
+            cluster.storage.objects(&collection).map(|(_, stored)| dress(&stored.value)).collect()
         })
     }
 }

@@ -138,13 +138,13 @@ impl Cluster {
     /// The stored object that a target names.
     pub(crate) fn lookup(&self, target: &Target) -> crate::status::Result<&Arc<crate::storage::Stored>> {
         self.storage
-            .get(&target.resource.shelf, &target.key())
+            .get(&target.resource.collection, &target.key())
             .ok_or_else(|| crate::status::ApiError::not_found(&target.named(), &target.name))
     }
 
     /// Where a resource's objects are stored.
-    pub(crate) fn shelf_of(&self, resource: &GroupResource) -> GroupResource {
-        self.registry.find_any_version(resource).map_or_else(|| resource.clone(), |known| known.shelf.clone())
+    pub(crate) fn collection_of(&self, resource: &GroupResource) -> GroupResource {
+        self.registry.find_any_version(resource).map_or_else(|| resource.clone(), |known| known.collection.clone())
     }
 
     /// A namespace's stored object.

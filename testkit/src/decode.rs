@@ -34,7 +34,7 @@ pub(crate) fn object(resource: &Resource, body: &[u8]) -> Result<Decoded> {
 
 /// Reads what a patch made.
 pub(crate) fn patched(resource: &Resource, value: Value) -> Result<Decoded> {
-    decode(resource, value, |value, why| write::unreadable(value, why))
+    decode(resource, value, write::unreadable)
 }
 
 fn decode(resource: &Resource, value: Value, complain: impl Fn(&Value, &str) -> ApiError) -> Result<Decoded> {

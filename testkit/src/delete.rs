@@ -45,11 +45,11 @@ impl Cluster {
         let mut object = old.value.clone();
         let grace = grace_seconds(&target.resource, &object, options);
         let changed = self.mark(&target.resource, &mut object, options, grace);
-        if self.may_go(&target.resource, &object) {
+        if may_go(&target.resource, &object) {
             let gone = if options.dry_run {
                 Arc::new(Stored::unstored(object))
             } else {
-                self.storage.remove(&target.resource.shelf, &target.key());
+                self.storage.remove(&target.resource.collection, &target.key());
                 let version = self.storage.revision().to_string();
                 object::metadata_mut(&mut object).insert("resourceVersion".to_owned(), version.into());
                 Arc::new(Stored::unstored(object))
@@ -59,7 +59,7 @@ impl Cluster {
         let stored = match (changed, options.dry_run) {
             (false, _) => old,
             (true, true) => Arc::new(Stored::unstored(object)),
-            (true, false) => self.storage.put(&target.resource.shelf, &target.key(), object),
+            (true, false) => self.storage.put(&target.resource.collection, &target.key(), object),
         };
         Ok(Deleted::Marked(stored))
     }
@@ -92,19 +92,6 @@ impl Cluster {
         *object != before
     }
 
-    /// Whether an object that is being deleted has nothing left to wait for.
-    pub(crate) fn may_go(&self, resource: &Resource, object: &Value) -> bool {
-        if !object::is_deleting(object) || !object::finalizers(object).is_empty() {
-            return false;
-        }
-        if is_namespace(resource) {
-            let left = object::at(object, &["spec", "finalizers"]).and_then(Value::as_array);
-            return left.is_none_or(Vec::is_empty);
-        }
-        let grace = object::at(object, &["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64);
-        grace.unwrap_or(0) == 0
-    }
-
     /// `DELETE` of a collection: the objects that the selectors choose, one after the other; returns their last states.
     pub(crate) fn delete_collection(
         &mut self,
@@ -125,6 +112,19 @@ impl Cluster {
         }
         Ok(())
     }
+}
+
+/// Whether an object that is being deleted has nothing left to wait for.
+pub(crate) fn may_go(resource: &Resource, object: &Value) -> bool {
+    if !object::is_deleting(object) || !object::finalizers(object).is_empty() {
+        return false;
+    }
+    if is_namespace(resource) {
+        let left = object::at(object, &["spec", "finalizers"]).and_then(Value::as_array);
+        return left.is_none_or(Vec::is_empty);
+    }
+    let grace = object::at(object, &["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64);
+    grace.unwrap_or(0) == 0
 }
 
 /// Whether a deletion's answer is the object (else a `Status`).

@@ -127,10 +127,8 @@ fn check_scope(resource: &Resource, route: &ResourceRoute, verb: &str) -> Result
     if !resource.namespaced && route.namespace.is_some() {
         return Err(ApiError::no_such_path());
     }
-    if let Some(part) = route.subresource.as_deref() {
-        if !resource.has_subresource(part) {
-            return Err(ApiError::no_such_path());
-        }
+    if route.subresource.as_deref().is_some_and(|part| !resource.has_subresource(part)) {
+        return Err(ApiError::no_such_path());
     }
     let across_namespaces = resource.namespaced && route.namespace.is_none();
     if across_namespaces && route.name.is_some() {

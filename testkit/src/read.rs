@@ -91,14 +91,14 @@ impl Cluster {
                 Err(_) => (current, Some(after), false),
             }
         };
-        let shelf = &target.resource.shelf;
+        let collection = &target.resource.collection;
         let range = key_range(namespace, after.as_deref());
         // A list of the present needs no copy of the map.
-        if self.storage.unchanged_since(shelf, revision) && !self.storage.is_compacted(shelf, revision) {
-            let objects = self.storage.range(shelf, range);
+        if self.storage.unchanged_since(collection, revision) && !self.storage.is_compacted(collection, revision) {
+            let objects = self.storage.range(collection, range);
             return Ok(page(objects, namespace, revision, options));
         }
-        let past = self.storage.objects_at(shelf, revision).map_err(|_| match &after {
+        let past = self.storage.objects_at(collection, revision).map_err(|_| match &after {
             Some(after) if remember => {
                 let below = after.split_once('/').map_or(after.as_str(), |(_, name)| name);
                 let key = Key::new(namespace, if namespace.is_some() { below } else { after });
@@ -172,9 +172,9 @@ mod tests {
     }
 
     fn put(cluster: &mut Cluster, namespace: &str, name: &str) {
-        let shelf = target(cluster, None).resource.shelf.clone();
+        let collection = target(cluster, None).resource.collection.clone();
         let value = json!({"metadata": {"name": name, "namespace": namespace}});
-        cluster.storage.put(&shelf, &Key::new(Some(namespace), name), value);
+        cluster.storage.put(&collection, &Key::new(Some(namespace), name), value);
     }
 
     fn names(page: &Page) -> Vec<&str> {
@@ -200,7 +200,7 @@ mod tests {
                 token = next.continue_token;
             }
             assert_eq!(seen, whole);
-            cluster.storage.remove(&target(&cluster, None).resource.shelf, &Key::new(Some("b"), "3a"));
+            cluster.storage.remove(&target(&cluster, None).resource.collection, &Key::new(Some("b"), "3a"));
         }
     }
 

@@ -102,46 +102,41 @@ fn partial(value: &Value) -> String {
 /// One page of a list.
 pub(crate) fn list(resource: &Resource, page: &Page, representation: Representation) -> String {
     let meta = list_meta(page);
-    let mut text = String::with_capacity(256 + page.objects.len() * 512);
     let custom = resource.is_custom() && representation == Representation::Object;
     let (api_version, kind) = match representation {
         Representation::Object => (resource.api_version(), resource.list_kind.as_str()),
         Representation::Metadata => (META_VERSION.to_owned(), "PartialObjectMetadataList"),
     };
-    if custom {
-        text.push_str(&format!(r#"{{"apiVersion":"{api_version}","items":["#));
+    let (mut text, tail) = if custom {
+        let head = format!(r#"{{"apiVersion":"{api_version}","items":["#);
+        (head, format!(r#"],"kind":"{kind}","metadata":{meta}}}"#))
     } else {
-        text.push_str(&format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{meta},"items":["#));
-    }
+        let head = format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{meta},"items":["#);
+        (head, "]}".to_owned())
+    };
+    text.reserve(page.objects.len() * 512);
     for (index, stored) in page.objects.iter().enumerate() {
         if index > 0 {
             text.push(',');
         }
-        match representation {
-            Representation::Object if !custom => text.push_str(&String::from_utf8_lossy(stored.text())),
-            Representation::Object | Representation::Metadata => {
-                text.push_str(&object(resource, stored, representation))
-            }
+        if custom || representation == Representation::Metadata {
+            text.push_str(&object(resource, stored, representation));
+        } else {
+            text.push_str(&String::from_utf8_lossy(stored.text()));
         }
     }
-    if custom {
-        text.push_str(&format!(r#"],"kind":"{kind}","metadata":{meta}}}"#));
-    } else {
-        text.push_str("]}");
-    }
+    text.push_str(&tail);
     text
 }
 
 fn list_meta(page: &Page) -> String {
-    let mut text = format!(r#"{{"resourceVersion":"{}""#, page.revision);
-    if !page.continue_token.is_empty() {
-        text.push_str(&format!(r#","continue":"{}""#, page.continue_token));
-    }
-    if let Some(remaining) = page.remaining {
-        text.push_str(&format!(r#","remainingItemCount":{remaining}"#));
-    }
-    text.push('}');
-    text
+    let token = if page.continue_token.is_empty() {
+        String::new()
+    } else {
+        format!(r#","continue":"{}""#, page.continue_token)
+    };
+    let remaining = page.remaining.map(|count| format!(r#","remainingItemCount":{count}"#)).unwrap_or_default();
+    format!(r#"{{"resourceVersion":"{}"{token}{remaining}}}"#, page.revision)
 }
 
 /// One line of a watch.

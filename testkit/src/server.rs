@@ -133,8 +133,11 @@ impl Shared {
     /// Ends the running watches that match, cleanly or with a broken connection; returns how many.
     pub(crate) fn interrupt_watches(&self, requests: &Requests, interrupt: Interrupt) -> usize {
         let watches = lock(&self.watches);
-        let chosen = watches.values().filter(|(info, _)| requests.matches(info));
-        chosen.map(|(_, wish)| wish.send_replace(interrupt)).count()
+        let chosen: Vec<_> = watches.values().filter(|(info, _)| requests.matches(info)).collect();
+        for (_, wish) in &chosen {
+            wish.send_replace(interrupt);
+        }
+        chosen.len()
     }
 
     pub(crate) fn watch_count(&self) -> usize {

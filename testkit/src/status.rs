@@ -20,6 +20,7 @@ pub(crate) struct ApiError(Box<Status>);
 pub(crate) type Result<T> = std::result::Result<T, ApiError>;
 
 /// `v1.Status`, in the order in which the real server writes it.
+#[expect(clippy::struct_field_names, reason = "the fields' names are the API's")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Status {

@@ -5,8 +5,8 @@
 //!
 //! Invariants:
 //! 1. Each change takes the next revision; no two changes share one.
-//! 2. A shelf's log holds, in order, every change of its resource whose revision is above the shelf's floor.
-//! 3. A read at revision R is possible while R is at or above `compacted` and the shelf's floor, and is exact.
+//! 2. A collection's log holds, in order, every change of its resource whose revision is above the collection's floor.
+//! 3. A read at revision R is possible while R is at or above `compacted` and the collection's floor, and is exact.
 //! 4. A running reader never loses a change to `compact`: the floor stays below every reader's cursor. Only the history's hard
 //!    limit overtakes a reader, which then learns it ([`Overtaken`]).
 
@@ -97,12 +97,12 @@ pub(crate) struct Compacted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Overtaken;
 
-/// A running reader of one shelf's log.
+/// A running reader of one collection's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ReaderId(u64);
 
 #[derive(Debug, Default)]
-struct Shelf {
+struct Collection {
     objects: BTreeMap<Key, Arc<Stored>>,
     log: VecDeque<Change>,
     /// Changes at or below it may be missing from `log`.
@@ -116,11 +116,11 @@ pub(crate) struct Storage {
     revision: u64,
     /// Reads and new watches below it are refused.
     compacted: u64,
-    shelves: BTreeMap<GroupResource, Shelf>,
+    collections: BTreeMap<GroupResource, Collection>,
     /// The cursor of each running reader: it has read every change up to there.
     readers: BTreeMap<ReaderId, (GroupResource, u64)>,
     next_reader: u64,
-    /// How many changes a shelf's log holds at most.
+    /// How many changes a collection's log holds at most.
     history_limit: usize,
 }
 
@@ -130,7 +130,7 @@ impl Storage {
         Self {
             revision: 1,
             compacted: 0,
-            shelves: BTreeMap::new(),
+            collections: BTreeMap::new(),
             readers: BTreeMap::new(),
             next_reader: 0,
             history_limit: history_limit.max(1),
@@ -141,65 +141,65 @@ impl Storage {
         self.revision
     }
 
-    pub(crate) fn get(&self, shelf: &GroupResource, key: &Key) -> Option<&Arc<Stored>> {
-        self.shelves.get(shelf)?.objects.get(key)
+    pub(crate) fn get(&self, collection: &GroupResource, key: &Key) -> Option<&Arc<Stored>> {
+        self.collections.get(collection)?.objects.get(key)
     }
 
     /// All objects of a resource as they are now, by key.
-    pub(crate) fn objects(&self, shelf: &GroupResource) -> impl Iterator<Item = (&Key, &Arc<Stored>)> {
-        self.shelves.get(shelf).into_iter().flat_map(|shelf| &shelf.objects)
+    pub(crate) fn objects(&self, collection: &GroupResource) -> impl Iterator<Item = (&Key, &Arc<Stored>)> {
+        self.collections.get(collection).into_iter().flat_map(|collection| &collection.objects)
     }
 
     /// The objects of one namespace as they are now, by key.
     pub(crate) fn objects_in(
         &self,
-        shelf: &GroupResource,
+        collection: &GroupResource,
         namespace: &str,
     ) -> impl Iterator<Item = (&Key, &Arc<Stored>)> {
         let (from, to) = namespace_bounds(namespace);
-        self.shelves
-            .get(shelf)
+        self.collections
+            .get(collection)
             .into_iter()
-            .flat_map(move |shelf| shelf.objects.range((Bound::Included(from.clone()), Bound::Excluded(to.clone()))))
+            .flat_map(move |collection| collection.objects.range((Bound::Included(from.clone()), Bound::Excluded(to.clone()))))
     }
 
     /// The resources that have, or had, objects.
-    pub(crate) fn shelves(&self) -> impl Iterator<Item = &GroupResource> {
-        self.shelves.keys()
+    pub(crate) fn collections(&self) -> impl Iterator<Item = &GroupResource> {
+        self.collections.keys()
     }
 
     /// Stores a new state of an object, new or known.
-    pub(crate) fn put(&mut self, shelf: &GroupResource, key: &Key, mut value: Value) -> Arc<Stored> {
+    pub(crate) fn put(&mut self, collection: &GroupResource, key: &Key, mut value: Value) -> Arc<Stored> {
         self.revision += 1;
         let revision = self.revision;
         object::metadata_mut(&mut value).insert("resourceVersion".to_owned(), revision.to_string().into());
         let stored = Arc::new(Stored::new(value, revision));
-        let shelf_ref = self.shelf_mut(shelf);
-        let before = shelf_ref.objects.insert(key.clone(), Arc::clone(&stored));
-        self.log(shelf, Change { revision, key: key.clone(), before, after: Some(Arc::clone(&stored)) });
+        let collection_ref = self.collection_mut(collection);
+        let before = collection_ref.objects.insert(key.clone(), Arc::clone(&stored));
+        self.log(collection, Change { revision, key: key.clone(), before, after: Some(Arc::clone(&stored)) });
         stored
     }
 
     /// Removes an object; returns its last state, or `None` when there was none.
-    pub(crate) fn remove(&mut self, shelf: &GroupResource, key: &Key) -> Option<Arc<Stored>> {
-        let before = self.shelf_mut(shelf).objects.remove(key)?;
+    pub(crate) fn remove(&mut self, collection: &GroupResource, key: &Key) -> Option<Arc<Stored>> {
+        let before = self.collection_mut(collection).objects.remove(key)?;
         self.revision += 1;
         let revision = self.revision;
-        self.log(shelf, Change { revision, key: key.clone(), before: Some(Arc::clone(&before)), after: None });
+        self.log(collection, Change { revision, key: key.clone(), before: Some(Arc::clone(&before)), after: None });
         Some(before)
     }
 
-    fn shelf_mut(&mut self, shelf: &GroupResource) -> &mut Shelf {
-        self.shelves.entry(shelf.clone()).or_default()
+    fn collection_mut(&mut self, collection: &GroupResource) -> &mut Collection {
+        self.collections.entry(collection.clone()).or_default()
     }
 
-    fn log(&mut self, shelf: &GroupResource, change: Change) {
+    fn log(&mut self, collection: &GroupResource, change: Change) {
         let limit = self.history_limit;
-        let shelf = self.shelf_mut(shelf);
-        shelf.log.push_back(change);
-        while shelf.log.len() > limit {
-            if let Some(dropped) = shelf.log.pop_front() {
-                shelf.floor = dropped.revision;
+        let collection = self.collection_mut(collection);
+        collection.log.push_back(change);
+        while collection.log.len() > limit {
+            if let Some(dropped) = collection.log.pop_front() {
+                collection.floor = dropped.revision;
             }
         }
     }
@@ -208,34 +208,34 @@ impl Storage {
     /// readers still get what they have not read yet.
     pub(crate) fn compact(&mut self) {
         self.compacted = self.revision;
-        for (resource, shelf) in &mut self.shelves {
+        for (resource, collection) in &mut self.collections {
             let slowest = self.readers.values().filter(|(of, _)| of == resource).map(|(_, cursor)| *cursor).min();
             let floor = slowest.unwrap_or(self.compacted).min(self.compacted);
-            let keep_from = shelf.log.partition_point(|change| change.revision <= floor);
-            shelf.log.drain(..keep_from);
-            shelf.floor = shelf.floor.max(floor);
+            let keep_from = collection.log.partition_point(|change| change.revision <= floor);
+            collection.log.drain(..keep_from);
+            collection.floor = collection.floor.max(floor);
         }
     }
 
-    fn oldest(&self, shelf: &GroupResource) -> u64 {
-        self.shelves.get(shelf).map_or(0, |shelf| shelf.floor).max(self.compacted)
+    fn oldest(&self, collection: &GroupResource) -> u64 {
+        self.collections.get(collection).map_or(0, |collection| collection.floor).max(self.compacted)
     }
 
     /// All objects of a resource as they were at `revision`, by key.
     pub(crate) fn objects_at(
         &self,
-        shelf: &GroupResource,
+        collection: &GroupResource,
         revision: u64,
     ) -> Result<BTreeMap<Key, Arc<Stored>>, Compacted> {
-        let oldest = self.oldest(shelf);
+        let oldest = self.oldest(collection);
         if revision < oldest {
             return Err(Compacted { oldest });
         }
-        let Some(shelf) = self.shelves.get(shelf) else {
+        let Some(collection) = self.collections.get(collection) else {
             return Ok(BTreeMap::new());
         };
-        let mut objects = shelf.objects.clone();
-        for change in shelf.log.iter().rev().take_while(|change| change.revision > revision) {
+        let mut objects = collection.objects.clone();
+        for change in collection.log.iter().rev().take_while(|change| change.revision > revision) {
             match &change.before {
                 Some(before) => objects.insert(change.key.clone(), Arc::clone(before)),
                 None => objects.remove(&change.key),
@@ -245,51 +245,51 @@ impl Storage {
     }
 
     /// Whether nothing of this resource has changed since `revision`.
-    pub(crate) fn unchanged_since(&self, shelf: &GroupResource, revision: u64) -> bool {
-        self.shelves
-            .get(shelf)
-            .is_none_or(|shelf| shelf.log.back().map_or(shelf.floor, |change| change.revision) <= revision)
+    pub(crate) fn unchanged_since(&self, collection: &GroupResource, revision: u64) -> bool {
+        self.collections
+            .get(collection)
+            .is_none_or(|collection| collection.log.back().map_or(collection.floor, |change| change.revision) <= revision)
     }
 
     /// Whether `revision` can no longer be read.
-    pub(crate) fn is_compacted(&self, shelf: &GroupResource, revision: u64) -> bool {
-        revision < self.oldest(shelf)
+    pub(crate) fn is_compacted(&self, collection: &GroupResource, revision: u64) -> bool {
+        revision < self.oldest(collection)
     }
 
     /// The objects of a resource as they are now, in a range of keys (see [`key_range`]).
     pub(crate) fn range(
         &self,
-        shelf: &GroupResource,
+        collection: &GroupResource,
         range: (Bound<Key>, Bound<Key>),
     ) -> impl Iterator<Item = (&Key, &Arc<Stored>)> {
-        self.shelves.get(shelf).into_iter().flat_map(move |shelf| shelf.objects.range(range.clone()))
+        self.collections.get(collection).into_iter().flat_map(move |collection| collection.objects.range(range.clone()))
     }
 
     /// Starts reading a resource's log after `revision`.
-    pub(crate) fn open_reader(&mut self, shelf: &GroupResource, revision: u64) -> Result<ReaderId, Compacted> {
-        let oldest = self.oldest(shelf);
+    pub(crate) fn open_reader(&mut self, collection: &GroupResource, revision: u64) -> Result<ReaderId, Compacted> {
+        let oldest = self.oldest(collection);
         if revision < oldest {
             return Err(Compacted { oldest });
         }
         let id = ReaderId(self.next_reader);
         self.next_reader += 1;
-        self.readers.insert(id, (shelf.clone(), revision));
+        self.readers.insert(id, (collection.clone(), revision));
         Ok(id)
     }
 
     /// The changes that a reader has not had yet, at most `max` of them; they count as read.
     pub(crate) fn read(&mut self, id: ReaderId, max: usize) -> Result<Vec<Change>, Overtaken> {
         let (resource, cursor) = self.readers.get_mut(&id).ok_or(Overtaken)?;
-        let Some(shelf) = self.shelves.get(resource) else {
+        let Some(collection) = self.collections.get(resource) else {
             return Ok(Vec::new());
         };
-        if *cursor < shelf.floor {
+        if *cursor < collection.floor {
             return Err(Overtaken);
         }
-        let from = shelf.log.partition_point(|change| change.revision <= *cursor);
-        let changes: Vec<Change> = shelf.log.range(from..).take(max).cloned().collect();
+        let from = collection.log.partition_point(|change| change.revision <= *cursor);
+        let changes: Vec<Change> = collection.log.range(from..).take(max).cloned().collect();
         // A reader that got everything has also seen that other resources' changes were not its own.
-        let caught_up = from + changes.len() == shelf.log.len();
+        let caught_up = from + changes.len() == collection.log.len();
         let last = changes.last().map(|change| change.revision);
         let reached = if caught_up { Some(self.revision) } else { last };
         *cursor = reached.map_or(*cursor, |reached| reached.max(*cursor));

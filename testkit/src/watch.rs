@@ -273,7 +273,7 @@ impl Cluster {
         let options = &request.options;
         // The real server draws from one to two times its `--min-request-timeout`.
         let lifetime = options.timeout.unwrap_or_else(|| Duration::from_secs(self.rng.random_range(1800..3600)));
-        let shelf = &request.target.resource.shelf;
+        let collection = &request.target.resource.collection;
         let current = self.storage.revision();
         let wanted = options.resource_version.unwrap_or(0);
         let ignores = self.settings.initial_events == InitialEvents::Ignore;
@@ -292,7 +292,7 @@ impl Cluster {
             }
         }
         let from = if wanted == 0 || initial { current } else { wanted };
-        match self.storage.open_reader(shelf, from) {
+        match self.storage.open_reader(collection, from) {
             Ok(reader) => Ok(Start { reader: Some(reader), frames, over: false, lifetime }),
             Err(compacted) => {
                 let error = ApiError::expired(format!("too old resource version: {from} ({})", compacted.oldest));
@@ -310,7 +310,7 @@ impl Cluster {
     fn initial_frames(&self, request: &WatchRequest) -> Vec<String> {
         let target = &request.target;
         self.storage
-            .range(&target.resource.shelf, key_range(target.namespace.as_deref(), None))
+            .range(&target.resource.collection, key_range(target.namespace.as_deref(), None))
             .filter(|(_, stored)| request.options.selectors.matches(&stored.value))
             .map(|(_, stored)| {
                 render::frame("ADDED", &render::object(&target.resource, stored, request.representation))

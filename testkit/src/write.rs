@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cluster::{Cluster, Target},
-    decode,
+    decode, delete,
     field::{FieldError, go_json},
     kinds::{self, Behavior},
     metadata, object,
@@ -88,13 +88,13 @@ impl Cluster {
         if !errors.is_empty() {
             return Err(ApiError::invalid(&resource.group, &resource.kind, object::name(&object), &errors));
         }
-        if self.storage.get(&resource.shelf, &target.key()).is_some() {
+        if self.storage.get(&resource.collection, &target.key()).is_some() {
             return Err(ApiError::already_exists(&target.named(), &target.name));
         }
         let stored = if options.dry_run {
             Arc::new(Stored::unstored(object))
         } else {
-            self.storage.put(&resource.shelf, &target.key(), object)
+            self.storage.put(&resource.collection, &target.key(), object)
         };
         Ok(Written { stored, created: true, warnings })
     }
@@ -118,13 +118,13 @@ impl Cluster {
         let mut target = target.clone();
         let prefix = object::meta_str(object, "generateName").to_owned();
         if !object::name(object).is_empty() || prefix.is_empty() {
-            target.name = object::name(object).to_owned();
+            object::name(object).clone_into(&mut target.name);
             return Ok(target);
         }
         // As many tries as the real server makes.
         for _ in 0..8 {
             target.name = self.generated_name(&prefix);
-            if self.storage.get(&target.resource.shelf, &target.key()).is_none() {
+            if self.storage.get(&target.resource.collection, &target.key()).is_none() {
                 object::metadata_mut(object).insert("name".to_owned(), target.name.as_str().into());
                 return Ok(target);
             }
@@ -149,7 +149,7 @@ impl Cluster {
             object::metadata_mut(&mut object).remove("resourceVersion");
             return self.create_object(target, object, options, warnings);
         };
-        self.check_uid(target, &old, &object)?;
+        check_uid(target, &old, &object)?;
         check_version(target, &old, &object, behavior)?;
         self.settle(target, &old, object, options, warnings)
     }
@@ -187,20 +187,6 @@ impl Cluster {
         self.settle(target, &old, object, options, warnings)
     }
 
-    fn check_uid(&self, target: &Target, old: &Stored, object: &Value) -> Result<()> {
-        let (wanted, found) = (object::uid(object), object::uid(&old.value));
-        if wanted.is_empty() || wanted == found {
-            return Ok(());
-        }
-        let why = format!(
-            "StorageError: invalid object, Code: 4, Key: /registry/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: \
-             UID in precondition: {wanted}, UID in object meta: {found}",
-            target.resource.shelf,
-            target.key().as_str()
-        );
-        Err(ApiError::conflict(&target.named(), &target.name, &why))
-    }
-
     /// The steps that every update shares, from the wanted object to the stored one.
     pub(crate) fn settle(
         &mut self,
@@ -221,9 +207,9 @@ impl Cluster {
         }
         let version = object::resource_version(&old.value).to_owned();
         object::metadata_mut(&mut object).insert("resourceVersion".to_owned(), version.into());
-        if self.may_go(resource, &object) {
+        if delete::may_go(resource, &object) {
             if !options.dry_run {
-                self.storage.remove(&resource.shelf, &target.key());
+                self.storage.remove(&resource.collection, &target.key());
             }
             return Ok(Written { stored: Arc::new(Stored::unstored(object)), created: false, warnings });
         }
@@ -232,7 +218,7 @@ impl Cluster {
         } else if options.dry_run {
             Arc::new(Stored::unstored(object))
         } else {
-            self.storage.put(&resource.shelf, &target.key(), object)
+            self.storage.put(&resource.collection, &target.key(), object)
         };
         Ok(Written { stored, created: false, warnings })
     }
@@ -252,6 +238,20 @@ fn match_namespace(target: &Target, object: &mut Value) -> Result<()> {
         meta.insert("namespace".to_owned(), wanted.into());
     }
     Ok(())
+}
+
+fn check_uid(target: &Target, old: &Stored, object: &Value) -> Result<()> {
+    let (wanted, found) = (object::uid(object), object::uid(&old.value));
+    if wanted.is_empty() || wanted == found {
+        return Ok(());
+    }
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: /registry/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: \
+         UID in precondition: {wanted}, UID in object meta: {found}",
+        target.resource.collection,
+        target.key().as_str()
+    );
+    Err(ApiError::conflict(&target.named(), &target.name, &why))
 }
 
 fn match_name(target: &Target, object: &Value) -> Result<()> {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{field::FieldError, object, registry::Resource};
 
 /// How objects of a kind behave on writes.
+#[expect(clippy::struct_excessive_bools, reason = "a table's columns, each of them a yes or no")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Behavior {
     /// `status` can only be written through the status subresource.

@@ -184,7 +184,7 @@ impl Row {
             name,
             verbs: if name == "finalize" { vec!["update"] } else { PART.to_vec() },
         };
-        let shelf_group = if self.kind == "Event" { "" } else { self.group };
+        let collection_group = if self.kind == "Event" { "" } else { self.group };
         Resource {
             group: self.group.to_owned(),
             version: "v1".to_owned(),
@@ -197,7 +197,7 @@ impl Row {
             categories: owned(self.categories),
             verbs: verbs.to_vec(),
             subresources: self.subresources.iter().copied().map(part).collect(),
-            shelf: GroupResource::new(shelf_group, self.plural),
+            collection: GroupResource::new(collection_group, self.plural),
             selectable: self.selectable.iter().map(|label| selectable(label)).collect(),
             origin: Origin::BuiltIn,
         }

@@ -53,8 +53,8 @@ pub(crate) struct Resource {
     pub(crate) verbs: Vec<&'static str>,
     /// Sorted by name.
     pub(crate) subresources: Vec<Subresource>,
-    /// Where its objects are stored; two resources may share one shelf (events in both groups do).
-    pub(crate) shelf: GroupResource,
+    /// Where its objects are stored; two resources may share one collection (events in both groups do).
+    pub(crate) collection: GroupResource,
     /// What a field selector may name besides `metadata.name` and `metadata.namespace`.
     pub(crate) selectable: Vec<SelectableField>,
     pub(crate) origin: Origin,
@@ -196,7 +196,7 @@ impl Registry {
     pub(crate) fn stored(&self) -> Vec<Arc<Resource>> {
         let mut seen: BTreeMap<&GroupResource, &Arc<Resource>> = BTreeMap::new();
         for resource in self.all() {
-            seen.entry(&resource.shelf).or_insert(resource);
+            seen.entry(&resource.collection).or_insert(resource);
         }
         seen.into_values().map(Arc::clone).collect()
     }
@@ -227,10 +227,10 @@ mod tests {
     }
 
     #[test]
-    fn events_of_both_groups_share_one_shelf() {
+    fn events_of_both_groups_share_one_collection() {
         let registry = Registry::new();
         let core = registry.find("", "v1", "events").unwrap();
         let other = registry.find("events.k8s.io", "v1", "events").unwrap();
-        assert_eq!(core.shelf, other.shelf);
+        assert_eq!(core.collection, other.collection);
     }
 }

@@ -48,7 +48,10 @@ impl FieldSelector {
             let is_equal = match object::at(object, &path) {
                 None | Some(Value::Null) => term.value == term.absent,
                 Some(Value::String(text)) => *text == term.value,
-                Some(other) => other.to_string() == term.value,
+                Some(other) => {
+                    let text = other.to_string();
+                    text == term.value
+                }
             };
             is_equal == term.equal
         })
