@@ -14,12 +14,12 @@ mod field;
 mod kinds;
 #[allow(dead_code, unused_imports, reason = "the server's verbs call these as they land")]
 mod managed_fields;
-#[allow(dead_code, reason = "the server's verbs call these as they land")]
-mod openapi;
 mod metadata;
 mod names;
 #[allow(dead_code, reason = "verbs that use the rest follow")]
 mod object;
+#[allow(dead_code, reason = "the server's verbs call these as they land")]
+mod openapi;
 #[allow(dead_code, reason = "verbs that use the rest follow")]
 mod options;
 #[allow(dead_code, unused_imports, reason = "the server's verbs call these as they land")]

@@ -157,10 +157,9 @@ impl Storage {
         namespace: &str,
     ) -> impl Iterator<Item = (&Key, &Arc<Stored>)> {
         let (from, to) = namespace_bounds(namespace);
-        self.collections
-            .get(collection)
-            .into_iter()
-            .flat_map(move |collection| collection.objects.range((Bound::Included(from.clone()), Bound::Excluded(to.clone()))))
+        self.collections.get(collection).into_iter().flat_map(move |collection| {
+            collection.objects.range((Bound::Included(from.clone()), Bound::Excluded(to.clone())))
+        })
     }
 
     /// The resources that have, or had, objects.
@@ -246,9 +245,9 @@ impl Storage {
 
     /// Whether nothing of this resource has changed since `revision`.
     pub(crate) fn unchanged_since(&self, collection: &GroupResource, revision: u64) -> bool {
-        self.collections
-            .get(collection)
-            .is_none_or(|collection| collection.log.back().map_or(collection.floor, |change| change.revision) <= revision)
+        self.collections.get(collection).is_none_or(|collection| {
+            collection.log.back().map_or(collection.floor, |change| change.revision) <= revision
+        })
     }
 
     /// Whether `revision` can no longer be read.
