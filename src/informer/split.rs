@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::json::{self, ValueScan};
@@ -225,8 +226,14 @@ impl FrameSplitter {
                 Some(_) => return Err(NOT_A_FRAME),
             }
         }
+        let has_line_end = piece.contains(&b'\n');
         let frame = self.collector.take(piece)?;
         self.begun = frame.is_none();
+        // Frames end with their line. One that goes on behind it is either indented, or so damaged that it would swallow
+        // all that follow; what has come of it tells.
+        if frame.is_none() && has_line_end && !is_beginning_of_json(&self.collector.held) {
+            return Err(NOT_A_FRAME);
+        }
         Ok(frame)
     }
 
@@ -234,6 +241,11 @@ impl FrameSplitter {
     pub(super) fn finish(&self) -> Result<(), Damage> {
         if self.begun { Err(Damage::Truncated) } else { Ok(()) }
     }
+}
+
+/// Whether some text that begins like this is JSON.
+fn is_beginning_of_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(text).map_or_else(|error| error.is_eof(), |_| true)
 }
 
 /// A frame of a watch, its object unread.
@@ -380,6 +392,44 @@ mod tests {
         assert_eq!(splitter.next(&mut Bytes::from_static(b"{\"type\":\"ADDED\",\"obj")), Ok(None));
         assert_eq!(splitter.finish(), Err(Damage::Truncated));
         assert_eq!(FrameSplitter::default().next(&mut Bytes::from_static(b"\n<html>")), Err(NOT_A_FRAME));
+    }
+
+    #[test]
+    fn a_damaged_frame_does_not_swallow_those_behind_it() {
+        for damaged in ["{\"type\":\"ADDED\",\"object\":{\n", "{\"a\":\"b\n", "{\"a\":[\n"] {
+            let body = format!("{{\"a\":1}}\n{damaged}{{\"b\":1}}\n{{\"c\":1}}\n");
+            for size in [1, 5, 1000] {
+                let mut splitter = FrameSplitter::default();
+                let mut frames = 0;
+                let mut failed = false;
+                for piece in body.as_bytes().chunks(size) {
+                    let mut piece = Bytes::copy_from_slice(piece);
+                    while !failed {
+                        match splitter.next(&mut piece) {
+                            Ok(Some(_)) => frames += 1,
+                            Ok(None) => break,
+                            Err(_) => failed = true,
+                        }
+                    }
+                }
+                assert!(failed && frames == 1, "{damaged:?} by {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn indented_frames_are_frames() {
+        let frame = serde_json::to_string_pretty(&json!({"type": "ADDED", "object": {"a": [1, {"b": "c"}]}})).unwrap();
+        let mut splitter = FrameSplitter::default();
+        let mut found = 0;
+        for piece in format!("{frame}\n{frame}\n").as_bytes().chunks(7) {
+            let mut piece = Bytes::copy_from_slice(piece);
+            while let Some(text) = splitter.next(&mut piece).unwrap() {
+                assert_eq!(text, frame.as_bytes());
+                found += 1;
+            }
+        }
+        assert_eq!(found, 2);
     }
 
     #[test]
