@@ -7,13 +7,14 @@
 //! it (the event loop: cache, dispatch, queue), and must not call back.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use kubehandler_core::store::{self, Applied, Event, Store};
 use kubehandler_core::{Life, ObjectKey, ResourceVersion};
 
 use super::object::StoredObject;
 use super::subscriber::{Change, Origin, Subscriber};
+use crate::sync::{Arc, Mutex};
 
 /// An object as the cache holds it.
 pub(crate) type Entry = store::Entry<StoredObject>;
@@ -45,9 +46,8 @@ struct Inner {
 }
 
 impl Cache {
-    /// A panic under the lock can only come from a subscriber or a reader; the store's own steps are complete then.
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// Adds a subscriber and tells it the present content, sorted by key; no change falls between.

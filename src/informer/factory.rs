@@ -1,12 +1,13 @@
 //! Informers by what they watch: whoever asks for the same gets the same one.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Weak;
 
 use super::config::InformerConfig;
 use super::error::OptionsConflict;
 use super::shared::{Informer, SharedInformer};
 use super::target::{Resource, Target};
+use crate::sync::{Arc, Mutex};
 
 /// Makes informers and shares them: one for each resource, namespace, selectors and full-or-metadata.
 ///
@@ -103,7 +104,7 @@ impl InformerFactory {
             field_selector: config.field_selector.clone(),
             metadata_only: K::metadata_api(),
         };
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = self.shared.lock();
         if let Some(informer) = shared.informers.get(&target).and_then(Weak::upgrade) {
             let differences = informer.config.differences(&config);
             let conflict =

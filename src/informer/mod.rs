@@ -17,6 +17,8 @@ mod split;
 mod status;
 mod target;
 mod task;
+#[cfg(test)]
+mod tests;
 
 pub use config::{InformerConfig, OnMissing, RetryInterval};
 pub use error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};

@@ -4,8 +4,8 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kubehandler_core::{ObjectKey, ResourceVersion};
@@ -19,6 +19,7 @@ use super::error::{InformerError, InformerErrorKind, OptionsConflict, SyncError}
 use super::status::{InformerState, InformerStatus};
 use super::target::Target;
 use crate::cache::{Cache, DecodeError, Entry, StoredObject, Subscriber, SubscriberId};
+use crate::sync::{Arc, Mutex};
 
 /// Tells informers apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -208,11 +209,11 @@ impl Informer {
     }
 
     fn lock_task(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
-        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+        self.task.lock()
     }
 
     pub(super) fn lock_live(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+        self.live.lock()
     }
 }
 

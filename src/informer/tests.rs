@@ -1,0 +1,10 @@
+//! The informer against an API server in this process, on a paused clock: what subscribers are told, what is asked of
+//! the server, and what is said when something goes wrong.
+
+mod fixture;
+mod lifecycle;
+mod missing;
+mod relist;
+mod resume;
+mod sync;
+mod trouble;
