@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::cache::{Change, Origin, StoredObject, Subscriber};
+use crate::clock::Clock;
 use crate::informer::{InformerConfig, InformerFactory, SharedInformer, Subscription};
 
 /// Longer than any wait of the informer, in the paused clock's time.
@@ -86,7 +87,7 @@ impl Fixture {
         }
         fixture.start();
         fixture.maps.informer().wait_synced(PATIENCE).await.unwrap();
-        fixture.settle().await;
+        settle().await;
         fixture.diary.take();
         fixture.server.clear_requests();
         fixture
@@ -109,20 +110,13 @@ impl Fixture {
         assert!(self.server.remove_raw("configmaps", Some("default"), name), "there was no {name}");
     }
 
-    /// Lets everything run that can run without time passing.
-    #[expect(clippy::unused_self, reason = "reads better at its calls")]
-    pub(super) async fn settle(&self) {
-        // The paused clock moves only when nothing else can run.
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-
     /// Waits until the diary holds `count` lines, and takes them.
     #[track_caller]
     pub(super) fn told(&self, count: usize) -> impl Future<Output = Vec<String>> {
         let diary = Arc::clone(&self.diary);
         async move {
             until(|| diary.len() >= count).await;
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            settle().await;
             diary.take()
         }
     }
@@ -147,6 +141,17 @@ pub(super) fn config_map(value: &str) -> Value {
     json!({"metadata": {}, "data": {"value": value}})
 }
 
+/// Lets time pass: the paused clock moves only when nothing else can run.
+pub(super) async fn pass(time: Duration) {
+    let clock = Clock::new();
+    clock.sleep_until(clock.now() + time).await;
+}
+
+/// Lets everything run that can run.
+pub(super) async fn settle() {
+    pass(Duration::from_millis(1)).await;
+}
+
 /// Waits until `condition` holds.
 #[track_caller]
 pub(super) fn until(condition: impl Fn() -> bool) -> impl Future<Output = ()> {
@@ -155,7 +160,7 @@ pub(super) fn until(condition: impl Fn() -> bool) -> impl Future<Output = ()> {
         let deadline = Instant::now() + 24 * PATIENCE;
         while !condition() {
             assert!(Instant::now() < deadline, "{caller}: it never came");
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            pass(Duration::from_millis(50)).await;
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kubehandler_testkit::{ApiServer, Fault, Requests, Rule};
 
-use super::fixture::{Diary, Fixture, PATIENCE, until};
+use super::fixture::{Diary, Fixture, PATIENCE, settle, until};
 use crate::cache::Subscriber;
 use crate::informer::{InformerConfig, InformerState, SyncError};
 
@@ -75,7 +75,7 @@ async fn who_waits_for_the_sync_learns_that_nobody_subscribes_any_more() {
     fixture.start();
     let informer = fixture.maps.informer().clone();
     let wait = tokio::spawn(async move { informer.wait_synced(PATIENCE).await });
-    fixture.settle().await;
+    settle().await;
     fixture.stop();
     assert!(matches!(wait.await.unwrap(), Err(SyncError::Stopped { .. })));
 }
@@ -108,7 +108,7 @@ fn an_informer_survives_the_end_of_a_runtime() {
         let late = Arc::new(Diary::default());
         let _subscription = fixture.maps.informer().subscribe(subscriber(&late));
         assert_eq!(late.take(), ["+a! replay", "synced"]);
-        fixture.settle().await;
+        settle().await;
         fixture.stop();
     });
     assert!(fixture.maps.is_empty());

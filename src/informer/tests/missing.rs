@@ -49,7 +49,7 @@ async fn only_the_time_without_the_kind_is_not_counted() {
     let begun = Instant::now();
     assert!(matches!(wait.await.unwrap(), Err(SyncError::Deadline { .. })));
     let counted = begun.elapsed();
-    assert!(counted > DEADLINE - Duration::from_secs(1) && counted < DEADLINE + Duration::from_secs(12), "{counted:?}");
+    assert!(counted > Duration::from_secs(119) && counted < DEADLINE + Duration::from_secs(12), "{counted:?}");
 }
 
 #[tokio::test(start_paused = true)]
