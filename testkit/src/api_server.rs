@@ -1,12 +1,13 @@
 //! [`ApiServer`]: the handle that tests hold.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
 use crate::{
     cluster::{ExpiredWatch, InitialEvents, Settings},
     fault::{Faults, Requests},
+    listener::Listening,
     object,
     record::RequestRecord,
     registry::GroupResource,
@@ -155,6 +156,17 @@ impl ApiServer {
     #[must_use]
     pub fn client_as(&self, user: &str, user_agent: &str) -> kube::Client {
         kube::Client::new(self.service_as(user, user_agent), "default")
+    }
+
+    /// Serves HTTP on an address, such as `127.0.0.1:0` for any free port, until the answer is dropped.
+    ///
+    /// # Errors
+    /// When the port cannot be bound.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O enabled.
+    pub async fn listen(&self, addr: SocketAddr) -> io::Result<Listening> {
+        Listening::start(Arc::clone(&self.shared), self.service(), addr).await
     }
 
     /// The faults of this server.

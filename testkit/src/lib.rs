@@ -12,6 +12,7 @@ mod fault;
 #[allow(dead_code, reason = "the server's verbs call these as they land")]
 mod field;
 mod kinds;
+mod listener;
 #[allow(dead_code, unused_imports, reason = "the server's verbs call these as they land")]
 mod managed_fields;
 mod metadata;
@@ -48,5 +49,6 @@ mod write;
 pub use api_server::{ApiServer, ApiServerBuilder};
 pub use cluster::{ExpiredWatch, InitialEvents};
 pub use fault::{Fault, Faults, Requests, Rule, RuleGuard, WatchFault};
+pub use listener::Listening;
 pub use record::{Outcome, RequestInfo, RequestRecord};
 pub use server::{ApiService, ResponseBody};

@@ -160,7 +160,8 @@ impl Shared {
         self.stopped.load(Ordering::SeqCst)
     }
 
-    fn connection(&self) -> CancellationToken {
+    /// Cancelled when the server cuts its connections.
+    pub(crate) fn connection(&self) -> CancellationToken {
         lock(&self.connection).clone()
     }
 

@@ -2,5 +2,6 @@
 
 mod faults;
 mod objects;
+mod over_http;
 mod support;
 mod watching;
