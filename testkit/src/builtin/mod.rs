@@ -18,3 +18,4 @@ pub(crate) mod defaults;
 mod quantity;
 mod time;
 pub(crate) mod types;
+pub(crate) mod validate;

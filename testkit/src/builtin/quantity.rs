@@ -7,6 +7,18 @@
 pub(crate) const MALFORMED: &str =
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 
+/// Whether the first amount is more than the second; amounts that cannot be compared exactly are not.
+pub(crate) fn is_more(left: &str, right: &str) -> bool {
+    let amount = |text: &str| -> Option<i128> {
+        let (sign, unsigned) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+        let (mantissa, exponent, _) = parse(unsigned)??;
+        // In nanos: the smallest unit there is.
+        let power = u32::try_from(exponent + 9).ok()?;
+        Some(sign * mantissa.checked_mul(10_i128.checked_pow(power)?)?)
+    };
+    matches!((amount(left), amount(right)), (Some(left), Some(right)) if left > right)
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Format {
     Decimal,
@@ -17,6 +29,17 @@ enum Format {
 /// The canonical form of an amount, or none if it is malformed.
 pub(crate) fn canonical(text: &str) -> Option<String> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let Some((mantissa, exponent, format)) = parse(unsigned)? else { return Some(text.to_owned()) };
+    let sign = if text.starts_with('-') && mantissa != 0 { "-" } else { "" };
+    print(mantissa, exponent, format).map_or_else(|| Some(text.to_owned()), |amount| Some(format!("{sign}{amount}")))
+}
+
+/// Reads an amount without its sign: none if it is malformed, `Some(None)` if it is too large to be handled exactly.
+#[allow(
+    clippy::option_option,
+    reason = "malformed and too large are different answers, and both are local to this file"
+)]
+fn parse(unsigned: &str) -> Option<Option<(i128, i32, Format)>> {
     let digits = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
     let (number, suffix) = unsigned.split_at(digits);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -26,14 +49,12 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
     let (format, power) = scale(suffix)?;
     let mantissa: Option<i128> = format!("0{whole}{fraction}").parse().ok();
     let exponent = i32::try_from(fraction.len()).ok().map(|places| -places);
-    let (Some(mantissa), Some(exponent)) = (mantissa, exponent) else { return Some(text.to_owned()) };
+    let (Some(mantissa), Some(exponent)) = (mantissa, exponent) else { return Some(None) };
     let amount = match format {
         Format::Binary => mantissa.checked_mul(1 << power).and_then(|mantissa| normalize(mantissa, exponent)),
         Format::Decimal | Format::Exponent => normalize(mantissa, exponent + power),
     };
-    let Some((mantissa, exponent)) = amount else { return Some(text.to_owned()) };
-    let sign = if text.starts_with('-') && mantissa != 0 { "-" } else { "" };
-    print(mantissa, exponent, format).map_or_else(|| Some(text.to_owned()), |amount| Some(format!("{sign}{amount}")))
+    Some(amount.map(|(mantissa, exponent)| (mantissa, exponent, format)))
 }
 
 fn scale(suffix: &str) -> Option<(Format, i32)> {
@@ -145,6 +166,15 @@ mod tests {
             (".5", "500m"),
         ] {
             assert_eq!(canonical(text).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_compare_by_value() {
+        for (left, right, more) in
+            [("2", "1", true), ("1000m", "1", false), ("1Gi", "1G", true), ("1", "-2", true), ("x", "1", false)]
+        {
+            assert_eq!(is_more(left, right), more, "{left} > {right}");
         }
     }
 

@@ -7,9 +7,9 @@
 //! - CEL rules (`x-kubernetes-validations`) are accepted and ignored: an object that only such a rule forbids is stored.
 //! - `pattern` is matched by the `regex` crate: `\d`, `\w` and `\s` match all of Unicode, not ASCII alone.
 //! - Several errors come in the order of the field names; the real server's order is that of a Go map, so not defined.
-//! - A `default` is not checked against its own schema when the definition is created.
 //! - Updates are validated as a whole: an old object's error is not tolerated in a field that did not change.
 
+mod alternatives;
 mod complete;
 mod fill;
 mod format;
@@ -39,7 +39,13 @@ impl Schema {
     pub(crate) fn parse(schema: &Value, path: &Path) -> Result<Self, Vec<FieldError>> {
         let mut errors = structural::check(schema, path);
         errors.extend(openapi::check(schema, path));
-        if errors.is_empty() { Ok(Self { root: Node::parse(schema) }) } else { Err(errors) }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let root = Node::parse(schema);
+        let mut errors = Vec::new();
+        check_defaults(&root, path, &mut errors);
+        if errors.is_empty() { Ok(Self { root }) } else { Err(errors) }
     }
 
     /// Removes what the schema does not name, and returns the paths of what it removed, sorted: the unknown fields that
@@ -68,6 +74,26 @@ impl Schema {
     }
 }
 
+/// A default must fit the schema that it stands in.
+fn check_defaults(node: &Node, path: &Path, errors: &mut Vec<FieldError>) {
+    if let Some(default) = &node.default {
+        let path = path.child("default");
+        errors.extend(validate::validate(default, node).into_iter().map(|error| FieldError {
+            field: if error.field.is_empty() { path.clone().into() } else { path.child(&error.field).into() },
+            ..error
+        }));
+    }
+    for (name, child) in &node.properties {
+        check_defaults(child, &path.child("properties").key(name), errors);
+    }
+    if let Some(child) = node.additional_schema() {
+        check_defaults(child, &path.child("additionalProperties"), errors);
+    }
+    if let Some(child) = &node.items {
+        check_defaults(child, &path.child("items"), errors);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -93,6 +119,17 @@ mod tests {
                       "properties": {"a": {"type": "object", "properties": {}}}},
             },
         }))
+    }
+
+    #[test]
+    fn a_default_must_fit_its_own_schema() {
+        let schema = json!({"type": "object", "properties": {"spec": {"type": "integer", "default": "x"}}});
+        let errors = Schema::parse(&schema, &Path::new("s")).unwrap_err();
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            errors,
+            [r#"s.properties[spec].default: Invalid value: "string":  in body must be of type integer: "string""#]
+        );
     }
 
     proptest! {

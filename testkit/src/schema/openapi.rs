@@ -1,7 +1,6 @@
 //! Whether a schema keeps to the part of `OpenAPI` v3 that custom resource definitions may use.
 //!
 //! `structural` asks whether the schema's shape is complete; this asks whether each keyword is allowed where it stands.
-//! Defaults are not validated against the schema they belong to.
 
 use serde_json::{Value, json};
 

@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::format;
 use super::node::{Additional, Checks, Node, TypeName};
+use super::{alternatives, format};
 use crate::field::{FieldError, go_float, go_value};
 
 pub(super) fn validate(object: &Value, root: &Node) -> Vec<FieldError> {
@@ -15,27 +15,27 @@ pub(super) fn validate(object: &Value, root: &Node) -> Vec<FieldError> {
 
 /// Errors, and how many checks a value got through: of several failed alternatives the one that got furthest is reported.
 #[derive(Default)]
-struct Verdict {
-    errors: Vec<FieldError>,
-    passed: usize,
+pub(super) struct Verdict {
+    pub(super) errors: Vec<FieldError>,
+    pub(super) passed: usize,
 }
 
 impl Verdict {
-    fn failed(error: FieldError) -> Self {
+    pub(super) fn failed(error: FieldError) -> Self {
         Self { errors: vec![error], passed: 0 }
     }
 
-    fn absorb(&mut self, other: Self) {
+    pub(super) fn absorb(&mut self, other: Self) {
         self.errors.extend(other.errors);
         self.passed += other.passed;
     }
 
-    fn is_valid(&self) -> bool {
+    pub(super) fn is_valid(&self) -> bool {
         self.errors.is_empty()
     }
 }
 
-fn check(value: &Value, node: &Node, path: &str) -> Verdict {
+pub(super) fn check(value: &Value, node: &Node, path: &str) -> Verdict {
     let mut verdict = Verdict::default();
     if value.is_null() {
         verdict.absorb(check_type(value, node, path));
@@ -46,7 +46,7 @@ fn check(value: &Value, node: &Node, path: &str) -> Verdict {
         verdict.absorb(check_type(value, node, path));
         verdict.passed += 1;
     }
-    verdict.absorb(check_alternatives(value, &node.checks, path));
+    verdict.absorb(alternatives::check(value, &node.checks, path));
     verdict.passed += 1;
     match value {
         Value::String(text) => {
@@ -284,90 +284,6 @@ fn check_fields(fields: &Map<String, Value>, node: &Node, path: &str) -> Verdict
     verdict
 }
 
-/// An error about a node as a whole: the real server knows no field for it.
-fn composite(detail: &str) -> FieldError {
-    FieldError::invalid_str("<nil>", "", detail)
-}
-
-fn check_alternatives(value: &Value, checks: &Checks, path: &str) -> Verdict {
-    let mut verdict = Verdict::default();
-    if !checks.any_of.is_empty() {
-        verdict.absorb(check_any_of(value, &checks.any_of, path));
-    }
-    if !checks.one_of.is_empty() {
-        verdict.absorb(check_one_of(value, &checks.one_of, path));
-    }
-    if !checks.all_of.is_empty() {
-        verdict.absorb(check_all_of(value, &checks.all_of, path));
-    }
-    if let Some(not) = &checks.not
-        && check(value, not, path).is_valid()
-    {
-        verdict.errors.push(composite(&format!("\"{path}\" must not validate the schema (not)")));
-    }
-    verdict.passed += 1;
-    verdict
-}
-
-/// The verdict that got through most checks; of equals the first.
-fn furthest(best: Option<Verdict>, next: Verdict) -> Verdict {
-    match best {
-        Some(best) if best.passed >= next.passed => best,
-        _ => next,
-    }
-}
-
-fn check_any_of(value: &Value, clauses: &[Node], path: &str) -> Verdict {
-    let mut best = None;
-    for clause in clauses {
-        let next = check(value, clause, path);
-        if next.is_valid() {
-            return next;
-        }
-        best = Some(furthest(best, next));
-    }
-    let mut verdict = Verdict::failed(composite(&format!("\"{path}\" must validate at least one schema (anyOf)")));
-    verdict.absorb(best.unwrap_or_default());
-    verdict
-}
-
-fn check_one_of(value: &Value, clauses: &[Node], path: &str) -> Verdict {
-    let (mut valid, mut best) = (Vec::new(), None);
-    for clause in clauses {
-        let next = check(value, clause, path);
-        if next.is_valid() {
-            valid.push(next);
-        } else {
-            best = Some(furthest(best, next));
-        }
-    }
-    let found = match valid.len() {
-        1 => return valid.pop().unwrap_or_default(),
-        0 => "Found none valid".to_owned(),
-        count => format!("Found {count} valid alternatives"),
-    };
-    let mut verdict =
-        Verdict::failed(composite(&format!("\"{path}\" must validate one and only one schema (oneOf). {found}")));
-    if valid.is_empty() {
-        verdict.absorb(best.unwrap_or_default());
-    }
-    verdict
-}
-
-fn check_all_of(value: &Value, clauses: &[Node], path: &str) -> Verdict {
-    let (mut verdict, mut valid) = (Verdict::default(), 0);
-    for clause in clauses {
-        let next = check(value, clause, path);
-        valid += usize::from(next.is_valid());
-        verdict.absorb(next);
-    }
-    if valid != clauses.len() {
-        let suffix = if valid == 0 { ". None validated" } else { "" };
-        verdict.errors.push(composite(&format!("\"{path}\" must validate all the schemas (allOf){suffix}")));
-    }
-    verdict
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::parse;
@@ -501,44 +417,6 @@ mod tests {
             ),
         ];
         check_all(cases);
-    }
-
-    #[test]
-    fn alternatives_report_the_one_that_got_furthest() {
-        let any = json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
-                         "anyOf": [{"required": ["a"]}, {"required": ["b"]}]});
-        assert_eq!(
-            errors(&any, &json!({})),
-            [
-                r#"<nil>: Invalid value: "": "spec.x" must validate at least one schema (anyOf)"#,
-                "spec.x.a: Required value"
-            ]
-        );
-        assert_eq!(errors(&any, &json!({"b": "1"})), [""; 0]);
-
-        let one = json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
-                         "oneOf": [{"required": ["a"]}, {"required": ["b"]}]});
-        assert_eq!(
-            errors(&one, &json!({"a": "1", "b": "1"})),
-            [
-                r#"<nil>: Invalid value: "": "spec.x" must validate one and only one schema (oneOf). Found 2 valid alternatives"#
-            ]
-        );
-
-        let all = json!({"type": "integer", "allOf": [{"minimum": 1}, {"maximum": 5}]});
-        assert_eq!(
-            errors(&all, &json!(7)),
-            [
-                "spec.x: Invalid value: 7: spec.x in body should be less than or equal to 5",
-                r#"<nil>: Invalid value: "": "spec.x" must validate all the schemas (allOf)"#
-            ]
-        );
-
-        let not = json!({"type": "integer", "not": {"minimum": 5}});
-        assert_eq!(
-            errors(&not, &json!(7)),
-            [r#"<nil>: Invalid value: "": "spec.x" must not validate the schema (not)"#]
-        );
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod age;
 mod cells;
 mod custom;
+mod events;
 mod json_path;
 mod pods;
 
