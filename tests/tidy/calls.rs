@@ -8,6 +8,7 @@ use crate::tree::Source;
 pub(crate) const REAL_TIME: &[(&str, &str)] = &[
     ("testcluster/src/process.rs", "waits for processes of the operating system, in blocking code without a runtime"),
     ("testcluster/tests/cluster.rs", "waits for the operating system to end an orphan"),
+    ("tests/parity/server.rs", "waits for what a real kube-apiserver does in its own time"),
     ("xtask/src/signals.rs", "waits for processes of the operating system, in blocking code without a runtime"),
 ];
 

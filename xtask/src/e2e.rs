@@ -15,10 +15,10 @@ use crate::{
 };
 
 /// The switch that the suites obey.
-const SERVER_VARIABLE: &str = "KUBEHANDLER_TEST_SERVER";
+pub(crate) const SERVER_VARIABLE: &str = "KUBEHANDLER_TEST_SERVER";
 
 /// Every test target, in whichever package, that means something on a real control plane.
-const SUITES: &[&str] = &["cluster"];
+const SUITES: &[&str] = &["cluster", "parity"];
 
 /// Runs the end-to-end and differential suites against a fresh real control plane.
 ///

@@ -10,6 +10,7 @@ mod e2e;
 mod features;
 mod manifests;
 mod nightly;
+mod record;
 mod signals;
 
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ struct Cli {
 enum Task {
     Cluster(cluster::Arguments),
     E2e(e2e::Arguments),
+    Record(record::Arguments),
     Bench(bench::Arguments),
     Nightly(nightly::Arguments),
     Features(features::Arguments),
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Cluster(arguments) => cluster::run(&arguments),
         Task::E2e(arguments) => e2e::run(&arguments),
+        Task::Record(arguments) => record::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Nightly(arguments) => Ok(nightly::run(&arguments)),
         Task::Features(arguments) => features::run(&arguments),
