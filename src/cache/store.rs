@@ -153,6 +153,12 @@ impl Cache {
         self.lock().store.len()
     }
 
+    /// How many objects there are, and how many bytes their JSON takes.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.store.len(), inner.store.entries().map(|(_, entry)| entry.object.body_len()).sum())
+    }
+
     /// Whether readers may rely on the content.
     pub(crate) fn is_synced(&self) -> bool {
         self.lock().synced

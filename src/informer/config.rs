@@ -129,10 +129,10 @@ impl InformerConfig {
     }
 
     /// After how long the server shall end a watch, which is then resumed: drawn for each watch between this and its
-    /// double, so that watches of many clients do not end together. 5 minutes by default, at least a second.
+    /// double, so that watches of many clients do not end together. 5 minutes by default; between a second and a day.
     #[must_use]
     pub fn watch_timeout(mut self, timeout: Duration) -> Self {
-        self.watch_timeout = timeout.max(Duration::from_secs(1));
+        self.watch_timeout = timeout.clamp(Duration::from_secs(1), Duration::from_secs(24 * 60 * 60));
         self
     }
 

@@ -49,6 +49,8 @@ const PAGE_FAILURES_MAX: u32 = 5;
 const SHORT_WATCHES_MAX: u32 = 3;
 /// The longest wait that a server may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(10 * 60);
+/// No wait is shorter, however small the configured interval: a failing server must not be asked in a busy loop.
+const DELAY_MIN: Duration = Duration::from_millis(1);
 /// The longest wait while the kind is missing: somebody may be waiting for it to appear.
 const MISSING_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How often a missing kind is told.
@@ -182,10 +184,6 @@ impl Machine {
         now: Timestamp,
         rng: &mut impl Rng,
     ) -> Step {
-        // A server that gives one token for ever would be asked for ever.
-        if continue_token.is_some() && continue_token == listing.continue_token {
-            return self.list_failed(listing, Failure { kind: Kind::Malformed, retry_after: None }, now, rng);
-        }
         self.list_failures = 0;
         let notice = self.recovered(Some(Verb::List), now);
         let version = listing.version.unwrap_or(version);
@@ -385,7 +383,7 @@ impl Machine {
         let doublings = failures.saturating_sub(1).min(31);
         let delay = retry.initial.saturating_mul(1 << doublings).min(max).mul_f64(0.5 + rng.random::<f64>() / 2.0);
         let asked = failure.retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
-        let until = now + delay.max(asked);
+        let until = now + delay.max(asked).max(DELAY_MIN);
         self.state = State::Waiting { until, then };
         Action::Sleep { until }
     }

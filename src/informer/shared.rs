@@ -191,12 +191,13 @@ impl Informer {
     }
 
     pub(crate) fn status(&self) -> InformerStatus {
-        let entries = self.cache.entries();
+        let (objects, bytes) = self.cache.size();
+        let synced = self.cache.is_synced();
         let live = self.lock_live();
         InformerStatus {
             state: live.state.clone(),
-            synced: self.cache.is_synced(),
-            objects: entries.len(),
+            synced,
+            objects,
             last_resource_version: live.last_resource_version.as_ref().map(ToString::to_string),
             last_event: live.last_event,
             events: live.events,
@@ -204,7 +205,7 @@ impl Informer {
             relists: live.relists,
             skipped: live.skipped,
             undecodable: self.undecodable.load(Ordering::Relaxed),
-            bytes: entries.iter().map(|entry| entry.object.body_len()).sum(),
+            bytes,
         }
     }
 

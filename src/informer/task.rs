@@ -9,6 +9,7 @@ use kubehandler_core::ResourceVersion;
 use kubehandler_core::store::{Applied, Event};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -106,6 +107,8 @@ impl<'a> Task<'a> {
                 Err(error) => self.skip(&format!("item {position} of the list"), &error),
             }
             position += 1;
+            // Lets others run, and this task be ended, though the whole page may be here already.
+            consume_budget().await;
         }
         let meta = body.finish()?;
         let version = meta.resource_version.filter(|version| !version.is_empty()).ok_or_else(|| {
@@ -113,6 +116,11 @@ impl<'a> Task<'a> {
             damaged(Verb::List, &self.informer.target, damage)
         })?;
         let continue_token = meta.continue_token.filter(|token| !token.is_empty());
+        if continue_token.is_some() && continue_token == request.continue_token {
+            // It would be asked for ever.
+            let damage = Damage::Malformed("the list gives the continue token again that it was asked with");
+            return Err(damaged(Verb::List, &self.informer.target, damage));
+        }
         Ok(Input::Page { version: ResourceVersion::new(&version), continue_token })
     }
 
@@ -124,6 +132,7 @@ impl<'a> Task<'a> {
 
     /// Reads the next frame and applies it. `Ok(None)` if the session has ended.
     async fn read(&mut self, until: Instant) -> Result<Option<Input>, RequestError> {
+        consume_budget().await;
         // Without an open watch there is nothing to read: as if it had ended.
         let Some(watch) = &mut self.watch else { return Ok(Some(Input::WatchEnded)) };
         let text = match watch.next(until).await? {

@@ -6,5 +6,6 @@ mod lifecycle;
 mod missing;
 mod relist;
 mod resume;
+mod strange;
 mod sync;
 mod trouble;

@@ -68,14 +68,6 @@ fn an_expired_token_begins_the_list_anew_in_one_piece_at_once() {
 }
 
 #[test]
-fn a_token_that_is_given_for_ever_is_not_followed_for_ever() {
-    let mut bench = bench(default());
-    bench.step(page(10, Some("a")));
-    assert_eq!(bench.step(page(10, Some("a"))).effect, Effect::Discard);
-    assert!(bench.delay() > Duration::ZERO);
-}
-
-#[test]
 fn a_watch_that_ends_is_resumed_at_once_from_the_last_event_or_bookmark() {
     let mut bench = Bench::watching(default());
     bench.step(event(11));
@@ -276,6 +268,25 @@ fn retry_intervals_are_the_users_to_choose() {
     bench.tick();
     bench.step(list_failed(Kind::Tls));
     assert!(bench.delay() >= seconds(2) && bench.delay() <= seconds(4));
+}
+
+#[test]
+fn no_configuration_makes_a_busy_loop_or_a_panic() {
+    let (least, most) = (Duration::ZERO, Duration::MAX);
+    for (initial, max) in [(least, least), (least, most), (most, most), (most, least)] {
+        for time in [least, most] {
+            let config = default().retry(RetryInterval { initial, max }).watch_timeout(time).watch_grace(time);
+            let mut bench = bench(config);
+            bench.step(list_failed(Kind::Busy));
+            assert!(bench.delay() > Duration::ZERO);
+            // Not waited for: the longest wait ends at the end of time.
+            bench.step(Input::Tick);
+            bench.step(page(10, None));
+            bench.step(Input::WatchOpened);
+            bench.step(event(11));
+            bench.tick();
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,227 @@
+//! Servers that do what no API server should: each answer is made up here, since the testkit's server would not.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::client::Body;
+
+use super::fixture::{Diary, Log, PATIENCE, pass, until};
+use crate::cache::Subscriber;
+use crate::informer::{
+    InformerConfig, InformerErrorKind, InformerFactory, InformerState, SharedInformer, Subscription,
+};
+
+/// What an answer's body does.
+#[derive(Clone, Debug)]
+enum Piece {
+    Text(&'static str),
+    Silence(Duration),
+}
+use Piece::{Silence, Text};
+
+const FOR_EVER: Piece = Silence(Duration::from_secs(1_000_000));
+const EMPTY_LIST: Piece = Text(r#"{"metadata":{"resourceVersion":"5"},"items":[]}"#);
+
+/// A server that gives one answer after the other, and then only watches that say nothing.
+struct Strange {
+    queries: Arc<Mutex<Vec<String>>>,
+    maps: SharedInformer<ConfigMap>,
+    diary: Arc<Diary>,
+    _subscription: Subscription,
+}
+
+fn start(answers: Vec<Vec<Piece>>) -> Strange {
+    let answers: Arc<Mutex<VecDeque<_>>> = Arc::new(Mutex::new(answers.into()));
+    let queries: Arc<Mutex<Vec<String>>> = Arc::default();
+    let asked = Arc::clone(&queries);
+    let service = tower::service_fn(move |request: Request<Body>| {
+        asked.lock().unwrap().push(request.uri().query().unwrap_or_default().to_owned());
+        let pieces: Vec<Piece> = answers.lock().unwrap().pop_front().unwrap_or_else(|| vec![FOR_EVER]);
+        let frames = stream::unfold(pieces.into_iter(), |mut pieces| async {
+            loop {
+                match pieces.next()? {
+                    Text(text) => return Some((Ok::<_, Infallible>(Frame::data(Bytes::from(text))), pieces)),
+                    Silence(time) => pass(time).await,
+                }
+            }
+        });
+        async { Ok::<_, Infallible>(Response::new(StreamBody::new(Box::pin(frames)))) }
+    });
+    let factory = InformerFactory::new(kube::Client::new(service, "default")).with_seed(1);
+    let maps = factory.configured(InformerConfig::new().read_timeout(Duration::from_secs(20)));
+    let diary = Arc::new(Diary::default());
+    let subscription = maps.informer().subscribe(Arc::clone(&diary) as Arc<dyn Subscriber>);
+    Strange { queries, maps, diary, _subscription: subscription }
+}
+
+impl Strange {
+    /// Why it is retrying, once it is.
+    async fn why(&self) -> (InformerErrorKind, String) {
+        until(|| matches!(self.maps.status().state, InformerState::Retrying { .. })).await;
+        match self.maps.status().state {
+            InformerState::Retrying { why, .. } => (why.kind(), why.to_string()),
+            state => panic!("{state:?}"),
+        }
+    }
+
+    async fn synced(&self) {
+        self.maps.informer().wait_synced(PATIENCE).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_no_list_is_told_and_asked_for_again() {
+    for (answer, kind, words) in [
+        ("<html>Please log in</html>", InformerErrorKind::Malformed, "the answer is not a list in JSON"),
+        ("{}", InformerErrorKind::Malformed, "it has no items"),
+        (r#"{"items":[],"metadata":{}}"#, InformerErrorKind::Malformed, "names no resourceVersion"),
+        (
+            r#"{"items":[{"metadata":{"name":"a"},"x":tru}],"metadata":{"resourceVersion":"1"}}"#,
+            InformerErrorKind::Malformed,
+            "an item of the list is not valid JSON",
+        ),
+        (
+            r#"{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"a"}"#,
+            InformerErrorKind::Truncated,
+            "ended in the middle",
+        ),
+        ("", InformerErrorKind::Truncated, "ended in the middle"),
+    ] {
+        let server = start(vec![vec![Text(answer)], vec![EMPTY_LIST]]);
+        let (found, text) = server.why().await;
+        assert_eq!(found, kind, "{text}");
+        assert!(text.contains(words) && !text.contains("log in"), "{text}");
+        server.synced().await;
+        assert_eq!(server.diary.take(), ["synced"], "nothing of a broken list is told");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_stalls_in_the_middle_is_noticed_by_its_read_timeout() {
+    let begin = Text(r#"{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"a"}},"#);
+    let server = start(vec![vec![begin, FOR_EVER], vec![EMPTY_LIST]]);
+    let (kind, text) = server.why().await;
+    assert_eq!(kind, InformerErrorKind::Stalled);
+    assert!(text.contains("nothing came for 20s"), "{text}");
+    server.synced().await;
+    assert!(server.maps.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_list_that_keeps_coming_is_waited_for() {
+    let (begin, item, end) = (
+        Text(r#"{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"a"}}"#),
+        Text(r#",{"metadata":{"name":"b"}}"#),
+        Text("]}"),
+    );
+    let nap = Silence(Duration::from_secs(15));
+    let server = start(vec![vec![begin, nap.clone(), item.clone(), nap.clone(), nap.clone(), item, nap, end]]);
+    // Twice 15 s in a row are too much.
+    assert_eq!(server.why().await.0, InformerErrorKind::Stalled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_bad_item_is_skipped_by_its_position_and_the_others_are_kept() {
+    let (log, _guard) = Log::capture();
+    let list = Text(
+        r#"{"metadata":{"resourceVersion":"5"},"items":[
+        {"metadata":{"name":"a"}}, {"secret":"hunter2"}, 7, null, {"metadata":{"name":"b/hunter2"}}, {"metadata":{"name":"b"}}]}"#,
+    );
+    let watch = Text(
+        r#"{"type":"ADDED","object":{"metadata":{"secret":"hunter2"}}}
+        {"type":"ADDED","object":{"metadata":{"name":"c","resourceVersion":"6"}}}"#,
+    );
+    let server = start(vec![vec![list], vec![watch, FOR_EVER]]);
+    until(|| server.diary.len() == 4).await;
+    assert_eq!(server.diary.take(), ["+a! initial", "+b! initial", "synced", "+c watch"]);
+    assert_eq!(server.maps.status().skipped, 5);
+    let lines = log.lines("WARN");
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    assert!(lines[0].contains("skipped item 1 of the list"), "{lines:?}");
+    assert!(!log.text().contains("hunter2"), "{}", log.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_continue_token_that_comes_again_is_not_followed_for_ever() {
+    let page = Text(r#"{"metadata":{"resourceVersion":"1","continue":"x"},"items":[{"metadata":{"name":"a"}}]}"#);
+    let server = start(vec![vec![page.clone()], vec![page], vec![EMPTY_LIST]]);
+    let (kind, text) = server.why().await;
+    assert_eq!(kind, InformerErrorKind::Malformed);
+    assert!(text.contains("continue token again"), "{text}");
+    server.synced().await;
+    assert!(server.maps.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_are_read_in_either_order_of_their_fields_and_however_they_arrive() {
+    let server = start(vec![
+        vec![EMPTY_LIST],
+        vec![
+            Text(r#"{"object":{"metadata":{"name":"a","resourceVersion":"6"}},"type":"ADDED"}{"type":"AD"#),
+            Text(r#"DED","object":{"metadata":{"name":"b","#),
+            Text(
+                "\"resourceVersion\":\"7\"}}}\n\n{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"9\"}}}\n",
+            ),
+            Silence(Duration::from_secs(5)),
+        ],
+    ]);
+    until(|| server.queries.lock().unwrap().len() == 3).await;
+    assert_eq!(server.diary.take(), ["synced", "+a watch", "+b watch"]);
+    assert!(server.queries.lock().unwrap()[2].contains("resourceVersion=9&"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_event_of_any_shape_is_told_in_one_short_line() {
+    for (event, kind, words) in [
+        (
+            r#"{"type":"ERROR","object":{"kind":"Status","code":500,"message":"etcd is\n  away"}}"#,
+            InformerErrorKind::Server,
+            "(500: etcd is away)",
+        ),
+        (r#"{"type":"ERROR","object":{}}"#, InformerErrorKind::Server, "the server failed (500)"),
+        (
+            r#"{"type":"ERROR","object":{"code":"x","secret":"hunter2"}}"#,
+            InformerErrorKind::Server,
+            "the server failed (500)",
+        ),
+        (
+            r#"{"type":"ERROR","object":{"code":504,"message":"Timeout: Too large resource version: 9, current: 5"}}"#,
+            InformerErrorKind::TooNew,
+            "has not seen the version",
+        ),
+        (
+            r#"{"type":"ERROR","object":{"code":504,"details":{"causes":[{"reason":"ResourceVersionTooLarge"}],"retryAfterSeconds":1}}}"#,
+            InformerErrorKind::TooNew,
+            "has not seen the version",
+        ),
+        (r#"{"type":"WHATEVER","object":{}}"#, InformerErrorKind::Malformed, "a type that is not known"),
+        (
+            r#"{"type":"ADDED","object":{"metadata":{"name":"a"},"x":tru}}"#,
+            InformerErrorKind::Malformed,
+            "is not an event in JSON",
+        ),
+        (r#"{"type":"ADDED"}"#, InformerErrorKind::Malformed, "is not an event in JSON"),
+    ] {
+        let server = start(vec![vec![EMPTY_LIST], vec![Text(event), FOR_EVER]]);
+        let (found, text) = server.why().await;
+        assert_eq!(found, kind, "{text}");
+        assert!(text.contains(words) && !text.contains('\n') && !text.contains("hunter2"), "{text}");
+        assert!(server.maps.has_synced());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_watch_is_recognised_without_a_code() {
+    let expired = Text(r#"{"type":"ERROR","object":{"kind":"Status","reason":"Expired"}}"#);
+    let server = start(vec![vec![EMPTY_LIST], vec![expired], vec![EMPTY_LIST]]);
+    until(|| server.maps.status().lists == 2).await;
+    assert_eq!(server.maps.status().relists, 1);
+}
