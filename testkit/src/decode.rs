@@ -5,10 +5,12 @@
 use serde_json::Value;
 
 use crate::{
+    builtin,
     field::go_quote,
     object,
     options::FieldValidation,
     registry::Resource,
+    schema::Schema,
     status::{ApiError, Result},
     write,
 };
@@ -34,17 +36,40 @@ pub(crate) fn object(resource: &Resource, body: &[u8]) -> Result<Decoded> {
 
 /// Reads what a patch made.
 pub(crate) fn patched(resource: &Resource, value: Value) -> Result<Decoded> {
-    decode(resource, value, write::unreadable)
+    decode(resource, value, |value, why| write::unreadable(resource, value, why))
 }
 
 fn decode(resource: &Resource, value: Value, complain: impl Fn(&Value, &str) -> ApiError) -> Result<Decoded> {
     if let Some(why) = wrong_kind(resource, &value) {
         return Err(complain(&value, &why));
     }
-    if let Some(why) = wrong_metadata(resource, &value) {
-        return Err(complain(&value, &why));
+    let mut decoded = value.clone();
+    let outcome = match (resource.type_name(), resource.schema()) {
+        (Some(name), _) => built_in(name, &mut decoded),
+        (None, Some(schema)) => custom(schema, &mut decoded),
+        (None, None) => Ok(Vec::new()),
+    };
+    match outcome {
+        Ok(unknown) => Ok(Decoded { object: object::bare(decoded), unknown }),
+        Err(why) => Err(complain(&value, &why)),
     }
-    Ok(Decoded { object: object::bare(value), unknown: Vec::new() })
+}
+
+/// As the real server does: decoding a built-in object fills in its defaults.
+fn built_in(name: &'static str, value: &mut Value) -> std::result::Result<Vec<String>, String> {
+    let unknown = builtin::decode::decode(name, value)?;
+    builtin::defaults::default(name, value);
+    Ok(unknown)
+}
+
+/// Metadata is a type of its own; the rest is pruned and filled in by the schema.
+fn custom(schema: &Schema, value: &mut Value) -> std::result::Result<Vec<String>, String> {
+    let meta = object::entry(value, "metadata");
+    let unknown = builtin::decode::decode("meta/v1.ObjectMeta", meta)?;
+    let mut unknown: Vec<String> = unknown.iter().map(|field| format!("metadata.{field}")).collect();
+    unknown.extend(schema.prune(value));
+    schema.default(value);
+    Ok(unknown)
 }
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {
@@ -75,43 +100,6 @@ fn wrong_kind(resource: &Resource, value: &Value) -> Option<String> {
             Some(format!("converting ({version}.{kind}) to ({}.{}): unknown conversion", resource.group, resource.kind))
         }
     }
-}
-
-/// The fields of metadata that everything else relies on must have their types.
-fn wrong_metadata(resource: &Resource, value: &Value) -> Option<String> {
-    let meta = match value.get("metadata") {
-        None | Some(Value::Null) => return None,
-        Some(Value::Object(meta)) => meta,
-        Some(other) => {
-            return Some(mismatch(resource, other, "metadata", "v1.ObjectMeta"));
-        }
-    };
-    for (field, value) in meta {
-        let expected = match field.as_str() {
-            "name" | "generateName" | "namespace" | "uid" | "resourceVersion" | "selfLink" => "string",
-            "labels" | "annotations" => "map[string]string",
-            "finalizers" => "[]string",
-            "ownerReferences" => "[]v1.OwnerReference",
-            "generation" | "deletionGracePeriodSeconds" => "int64",
-            _ => continue,
-        };
-        let fits = match (expected, value) {
-            (_, Value::Null) | ("string", Value::String(_)) | ("int64", Value::Number(_)) => true,
-            ("map[string]string", Value::Object(map)) => map.values().all(Value::is_string),
-            ("[]string", Value::Array(items)) => items.iter().all(Value::is_string),
-            ("[]v1.OwnerReference", Value::Array(items)) => items.iter().all(Value::is_object),
-            _ => false,
-        };
-        if !fits {
-            return Some(mismatch(resource, value, &format!("metadata.{field}"), expected));
-        }
-    }
-    None
-}
-
-fn mismatch(resource: &Resource, value: &Value, path: &str, expected: &str) -> String {
-    let found = type_name(value);
-    format!("json: cannot unmarshal {found} into Go struct field {}.{path} of type {expected}", resource.kind)
 }
 
 /// What becomes of unknown fields: an error, warnings, or nothing.
@@ -147,12 +135,14 @@ fn unrecognized(resource: &Resource, why: &str, body: &[u8]) -> ApiError {
     ))
 }
 
-/// A merge patch that is no map.
+/// A patch that is no map.
 pub(crate) fn not_a_map(patch: &Value) -> ApiError {
-    ApiError::bad_request(format!(
-        "error decoding patch: json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
-        type_name(patch)
-    ))
+    ApiError::bad_request(format!("error decoding patch: {}", no_map(patch)))
+}
+
+/// What Go says of JSON that should be a map.
+pub(crate) fn no_map(value: &Value) -> String {
+    format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", type_name(value))
 }
 
 fn type_name(value: &Value) -> &'static str {

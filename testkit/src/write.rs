@@ -14,9 +14,10 @@ use crate::{
     decode, delete,
     field::{FieldError, go_json},
     kinds::{self, Behavior},
-    metadata, object,
+    managed_fields, metadata, object,
     options::WriteOptions,
     patch::{self, PatchError},
+    registry::Resource,
     status::{ApiError, Result},
     storage::Stored,
 };
@@ -65,7 +66,7 @@ impl Cluster {
             return Err(ApiError::unclassified("resourceVersion should not be set on objects to be created"));
         }
         let warnings = decode::judge_unknown(&decoded.unknown, resource, options.field_validation)?;
-        self.create_object(target, object, options, warnings)
+        self.create_object(target, object, options, warnings, false)
     }
 
     fn create_object(
@@ -74,8 +75,12 @@ impl Cluster {
         mut object: Value,
         options: &WriteOptions,
         warnings: Vec<String>,
+        applied: bool,
     ) -> Result<Written> {
         let resource = &target.resource;
+        if !applied {
+            self.track(target, None, &mut object, options);
+        }
         kinds::prepare_create(resource, &mut object);
         metadata::prepare_create(&mut object);
         let target = self.name_new(target, &mut object)?;
@@ -147,10 +152,11 @@ impl Cluster {
             }
             self.admit_namespace(target, &object)?;
             object::metadata_mut(&mut object).remove("resourceVersion");
-            return self.create_object(target, object, options, warnings);
+            return self.create_object(target, object, options, warnings, false);
         };
         check_uid(target, &old, &object)?;
         check_version(target, &old, &object, behavior)?;
+        self.track(target, Some(&old.value), &mut object, options);
         self.settle(target, &old, object, options, warnings)
     }
 
@@ -162,29 +168,86 @@ impl Cluster {
         body: &[u8],
         options: &WriteOptions,
     ) -> Result<Written> {
+        if kind == PatchType::Apply {
+            return self.apply(target, body, options);
+        }
         let resource = Arc::clone(&target.resource);
+        if kind == PatchType::Strategic && resource.type_name().is_none() {
+            return Err(ApiError::unsupported_patch_type());
+        }
         let old = self.lookup(target).map(Arc::clone)?;
         let dressed = object::dressed(&old.value, &resource.api_version(), &resource.kind);
-        let patched = match kind {
-            PatchType::Json => patch::json(&dressed, &parse_patch(body)?).map_err(|error| refused(&error))?,
-            PatchType::Merge => {
-                let patch = parse_patch(body)?;
-                if !patch.is_object() {
-                    return Err(decode::not_a_map(&patch));
-                }
-                patch::merge(&dressed, &patch)
-            }
-            PatchType::Strategic | PatchType::Apply => return Err(ApiError::unsupported_patch_type()),
+        let patch = parse_patch(body)?;
+        if kind != PatchType::Json && !patch.is_object() {
+            return Err(decode::not_a_map(&patch));
+        }
+        let patched = match (kind, resource.type_name()) {
+            (PatchType::Json, _) => patch::json(&dressed, &patch),
+            (PatchType::Strategic, Some(name)) => patch::strategic(&dressed, &patch, name),
+            _ => Ok(patch::merge(&dressed, &patch)),
         };
-        let decoded = decode::patched(&resource, patched)?;
+        let decoded = decode::patched(&resource, patched.map_err(|error| refused(&error))?)?;
         let mut object = decoded.object;
         match_name(target, &object)?;
         match_namespace(target, &mut object)?;
         let warnings = decode::judge_unknown(&decoded.unknown, &resource, options.field_validation)?;
         if object::resource_version(&object) != object::resource_version(&old.value) {
-            return Err(ApiError::modified(&target.named(), &target.name));
+            check_version(target, &old, &object, Behavior::of(&resource))?;
+        }
+        self.track(target, Some(&old.value), &mut object, options);
+        self.settle(target, &old, object, options, warnings)
+    }
+
+    /// Server-side apply, which creates what does not exist.
+    fn apply(&mut self, target: &Target, body: &[u8], options: &WriteOptions) -> Result<Written> {
+        let resource = Arc::clone(&target.resource);
+        let applied = apply_body(body)?;
+        let old = match self.lookup(target) {
+            Ok(old) => Some(Arc::clone(old)),
+            Err(error) if target.subresource.is_some() => return Err(error),
+            Err(_) => None,
+        };
+        let api_version = resource.api_version();
+        let live = old.as_ref().map(|old| object::dressed(&old.value, &api_version, &resource.kind));
+        let merged = {
+            let ownership = ownership(&resource, &api_version, target.subresource.as_deref());
+            let apply = patch::ApplyOptions {
+                manager: &options.manager,
+                force: options.force.unwrap_or(false),
+                now: &self.clock.stamp(),
+                kind: &resource.kind,
+                target: &ownership,
+            };
+            patch::apply(live.as_ref(), &applied, &apply).map_err(|error| refused(&error))?
+        };
+        let decoded = decode::patched(&resource, merged)?;
+        let mut object = decoded.object;
+        match_namespace(target, &mut object)?;
+        match_name(target, &object)?;
+        let warnings = decode::judge_unknown(&decoded.unknown, &resource, options.field_validation)?;
+        let Some(old) = old else {
+            if !object::uid(&object).is_empty() {
+                let why = format!(
+                    "uid mismatch: the provided object specified uid {}, and no existing object was found",
+                    object::uid(&object)
+                );
+                return Err(ApiError::conflict(&target.named(), &target.name, &why));
+            }
+            self.admit_namespace(target, &object)?;
+            object::metadata_mut(&mut object).remove("resourceVersion");
+            return self.create_object(target, object, options, warnings, true);
+        };
+        if object::resource_version(&object) != object::resource_version(&old.value) {
+            check_version(target, &old, &object, Behavior::of(&resource))?;
         }
         self.settle(target, &old, object, options, warnings)
+    }
+
+    /// Records who wrote what.
+    fn track(&self, target: &Target, old: Option<&Value>, object: &mut Value, options: &WriteOptions) {
+        let api_version = target.resource.api_version();
+        let ownership = ownership(&target.resource, &api_version, target.subresource.as_deref());
+        managed_fields::track_update(old, object, &options.manager, &ownership, &self.clock.stamp());
     }
 
     /// The steps that every update shares, from the wanted object to the stored one.
@@ -207,6 +270,7 @@ impl Cluster {
         }
         let version = object::resource_version(&old.value).to_owned();
         object::metadata_mut(&mut object).insert("resourceVersion".to_owned(), version.into());
+        managed_fields::keep_times_if_unchanged(&old.value, &mut object);
         if delete::may_go(resource, &object) {
             if !options.dry_run {
                 self.storage.remove(&resource.collection, &target.key());
@@ -222,6 +286,30 @@ impl Cluster {
         };
         Ok(Written { stored, created: false, warnings })
     }
+}
+
+/// What ownership of fields has to know about a resource.
+fn ownership<'r>(
+    resource: &'r Resource,
+    api_version: &'r str,
+    subresource: Option<&'r str>,
+) -> managed_fields::Target<'r> {
+    match (resource.type_name(), resource.schema()) {
+        (None, Some(schema)) => {
+            managed_fields::Target::custom(api_version, schema, subresource, resource.has_subresource("status"))
+        }
+        (name, _) => managed_fields::Target::built_in(api_version, name.unwrap_or_default(), subresource),
+    }
+}
+
+/// The configuration in an apply's body.
+fn apply_body(body: &[u8]) -> Result<Value> {
+    let refuse = |why: &str| ApiError::bad_request(format!("error decoding YAML: {why}"));
+    let value: Value = serde_json::from_slice(body).map_err(|error| refuse(&decode::words(&error)))?;
+    if !value.is_object() {
+        return Err(refuse(&format!("error unmarshaling JSON: while decoding JSON: {}", decode::no_map(&value))));
+    }
+    Ok(value)
 }
 
 fn match_namespace(target: &Target, object: &mut Value) -> Result<()> {
@@ -309,7 +397,9 @@ pub(crate) fn refused(error: &PatchError) -> ApiError {
 }
 
 /// The error of a patch whose result does not read as the kind.
-pub(crate) fn unreadable(object: &Value, why: &str) -> ApiError {
-    let error = FieldError::invalid_str("patch", &go_json(object), why);
+pub(crate) fn unreadable(resource: &Resource, object: &Value, why: &str) -> ApiError {
+    // A Secret's content must not come back in an error, whatever the real server does.
+    let shown = if resource.kind == "Secret" { "…".to_owned() } else { go_json(object) };
+    let error = FieldError::invalid_str("patch", &shown, why);
     ApiError::invalid("", "", "", &[error])
 }

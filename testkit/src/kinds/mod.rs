@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{field::FieldError, object, registry::Resource};
+use crate::{builtin, field::FieldError, object, registry::Resource};
 
 /// How objects of a kind behave on writes.
 #[expect(clippy::struct_excessive_bools, reason = "a table's columns, each of them a yes or no")]
@@ -187,6 +187,10 @@ fn changes_generation(behavior: Behavior, old: &Value, new: &Value) -> bool {
 }
 
 /// What is wrong with an object beyond its metadata; `old` is `None` for a creation.
-pub(crate) fn validate(_resource: &Resource, _old: Option<&Value>, _object: &Value) -> Vec<FieldError> {
-    Vec::new()
+pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value) -> Vec<FieldError> {
+    match (resource.type_name(), resource.schema()) {
+        (Some(name), _) => builtin::validate::validate(name, old, object),
+        (None, Some(schema)) => schema.validate(&object::dressed(object, &resource.api_version(), &resource.kind)),
+        (None, None) => Vec::new(),
+    }
 }

@@ -95,17 +95,6 @@ impl<'t> Target<'t> {
     }
 }
 
-/// The manager of a request that names none: the user agent up to its first slash.
-pub(crate) fn manager_of(field_manager: &str, user_agent: &str) -> String {
-    if field_manager.is_empty() {
-        // The real server cuts at the slash and keeps at most 128 bytes.
-        let prefix = user_agent.split('/').next().unwrap_or_default();
-        prefix.chars().take(128).collect()
-    } else {
-        field_manager.to_owned()
-    }
-}
-
 /// Records in `new` what an ordinary write changed: `old` is the stored object, none if it is created, `now` an RFC 3339 time to
 /// the second. `new` must have its defaults.
 pub(crate) fn track_update(old: Option<&Value>, new: &mut Value, manager: &str, target: &Target<'_>, now: &str) {
@@ -353,12 +342,5 @@ mod tests {
         let mut other = json!({"metadata": {"managedFields": [{"manager": "x", "time": "2"}]}, "data": {"a": "2"}});
         keep_times_if_unchanged(&old, &mut other);
         assert_ne!(other, old);
-    }
-
-    #[test]
-    fn the_manager_defaults_to_the_user_agents_first_part() {
-        assert_eq!(manager_of("", "kubectl/v1.36.3 (linux/amd64)"), "kubectl");
-        assert_eq!(manager_of("me", "kubectl/v1.36.3"), "me");
-        assert_eq!(manager_of("", ""), "");
     }
 }

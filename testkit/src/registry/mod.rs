@@ -12,6 +12,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde_json::{Value, json};
 
+use crate::schema::Schema;
+
 /// A resource without its version: `deployments.apps`; what is stored, selected and denied.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct GroupResource {
@@ -88,8 +90,9 @@ pub(crate) enum Origin {
 }
 
 /// What a custom resource definition says about one version.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct CustomVersion {
+    pub(crate) schema: Schema,
     /// Where `scale` finds its numbers.
     pub(crate) scale: Option<ScalePaths>,
 }
@@ -114,6 +117,22 @@ impl Resource {
 
     pub(crate) fn is_custom(&self) -> bool {
         matches!(self.origin, Origin::Custom(_))
+    }
+
+    /// The type of a built-in resource, by its name in the table of types.
+    pub(crate) fn type_name(&self) -> Option<&'static str> {
+        match self.origin {
+            Origin::BuiltIn => crate::builtin::types::root(&self.group, &self.version, &self.kind),
+            Origin::Custom(_) => None,
+        }
+    }
+
+    /// The schema of a custom resource.
+    pub(crate) fn schema(&self) -> Option<&Schema> {
+        match &self.origin {
+            Origin::BuiltIn => None,
+            Origin::Custom(version) => Some(&version.schema),
+        }
     }
 
     pub(crate) fn has_subresource(&self, name: &str) -> bool {
