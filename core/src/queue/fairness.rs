@@ -25,6 +25,9 @@
 
 use std::num::NonZeroU32;
 
+/// The stride of weight 1. Every weight up to 46 divides it, so among such flows the shares are exact.
+const UNIT: u64 = 9_419_588_158_802_421_600;
+
 /// The flows' turns.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
@@ -37,7 +40,7 @@ pub(super) struct Turns {
 
 #[derive(Debug)]
 struct Turn {
-    // In 2^-64 takes of a flow with weight 1: 128 bits do not overflow.
+    // One take of a flow with weight 1 is `UNIT`: 128 bits do not overflow.
     pass: u128,
     stride: u64,
     runnable: bool,
@@ -45,7 +48,7 @@ struct Turn {
 
 impl Turns {
     pub(super) fn add_flow(&mut self, weight: NonZeroU32) {
-        self.flows.push(Turn { pass: self.pass, stride: u64::MAX / u64::from(weight.get()), runnable: false });
+        self.flows.push(Turn { pass: self.pass, stride: UNIT / u64::from(weight.get()), runnable: false });
     }
 
     /// Says whether the flow has a key that may be taken.
@@ -126,6 +129,13 @@ mod tests {
             taken[turns.take().unwrap()] += 1;
         }
         assert_eq!(taken, [100, 300, 600]);
+    }
+
+    #[test]
+    fn shares_are_exact_for_every_weight_up_to_46() {
+        for weight in 1..=46 {
+            assert_eq!(UNIT % weight, 0, "{weight}");
+        }
     }
 
     #[test]

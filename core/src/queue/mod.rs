@@ -65,6 +65,8 @@ mod flow;
 mod keys;
 mod lane;
 mod limit;
+#[cfg(test)]
+mod model;
 mod outcome;
 mod settle;
 mod state;
