@@ -21,6 +21,8 @@ use kubehandler_core::queue::{Cause, FlowConfig, FlowId, Outcome, Queue};
 use kubehandler_core::{ObjectKey, Timestamp};
 use shell::AsyncQueue;
 use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How large the shapes are, and how often they run.
@@ -181,62 +183,57 @@ fn shell_lockstep(keys: &[ObjectKey], count: usize) -> Duration {
     })
 }
 
-/// Takes until the queue ends; returns how many.
-async fn work(queue: AsyncQueue<ObjectKey>, each: Duration) -> usize {
-    let mut count = 0;
+/// Takes until nothing is left to take of `left` keys, and ends the queue with the last one.
+async fn work(queue: AsyncQueue<ObjectKey>, left: Arc<AtomicUsize>, each: Duration) {
     while let Some(taken) = queue.take().await {
         let start = Instant::now();
         while !each.is_zero() && start.elapsed() < each {
             std::hint::spin_loop();
         }
         queue.done(taken.flow, &taken.key, Outcome::Done);
-        count += 1;
+        if left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            queue.shut_down();
+        }
     }
-    count
 }
 
 /// A producer adds while workers take: until all is done.
 fn at_once(keys: &[ObjectKey], count: usize, workers: usize, each: Duration) -> Duration {
     let (queue, flow) = shell();
     let added: Vec<ObjectKey> = keys.iter().take(count).cloned().collect();
+    let left = Arc::new(AtomicUsize::new(added.len()));
     runtime(workers + 1).block_on(async move {
         let start = Instant::now();
-        let workers: Vec<_> = (0..workers).map(|_| tokio::spawn(work(queue.clone(), each))).collect();
-        let producer = queue.clone();
+        let workers: Vec<_> =
+            (0..workers).map(|_| tokio::spawn(work(queue.clone(), Arc::clone(&left), each))).collect();
         let producing = tokio::spawn(async move {
             for key in &added {
-                producer.add(flow, key, Cause::Change);
+                queue.add(flow, key, Cause::Change);
             }
         });
         producing.await.expect("no panic");
-        finish(&queue, workers).await;
+        for worker in workers {
+            worker.await.expect("no panic");
+        }
         start.elapsed()
     })
 }
 
 fn shell_fill_and_drain(keys: &[ObjectKey], workers: usize, each: Duration) -> Duration {
     let (queue, flow) = shell();
+    let left = Arc::new(AtomicUsize::new(keys.len()));
     runtime(workers).block_on(async move {
         let start = Instant::now();
         for key in keys {
             queue.add(flow, key, Cause::Change);
         }
-        let workers: Vec<_> = (0..workers).map(|_| tokio::spawn(work(queue.clone(), each))).collect();
-        finish(&queue, workers).await;
+        let workers: Vec<_> =
+            (0..workers).map(|_| tokio::spawn(work(queue.clone(), Arc::clone(&left), each))).collect();
+        for worker in workers {
+            worker.await.expect("no panic");
+        }
         start.elapsed()
     })
-}
-
-async fn finish(queue: &AsyncQueue<ObjectKey>, workers: Vec<tokio::task::JoinHandle<usize>>) {
-    while !queue.with(|core, _| core.is_idle()) {
-        tokio::time::sleep(Duration::from_micros(200)).await;
-    }
-    queue.shut_down();
-    let mut done = 0;
-    for worker in workers {
-        done += worker.await.expect("no panic");
-    }
-    assert!(done > 0);
 }
 
 /// What the process grows by, for each key that waits, beside the key's text.

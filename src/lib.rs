@@ -77,6 +77,7 @@ mod json;
 mod observer;
 mod queue;
 mod sync;
+mod work_queue;
 
 pub use cache::DecodeError;
 pub use event_loop::{
@@ -92,6 +93,9 @@ pub use kubehandler_core::queue::{BackoffConfig, Cause, Causes, RetryLimit};
 pub use kubehandler_core::{EventType, Life, ObjectKey};
 pub use observer::CallCounts;
 pub use tokio_util::sync::CancellationToken;
+pub use work_queue::{
+    AbandonedItem, EnqueueError, WorkContext, WorkQueue, WorkQueueError, WorkQueueHandle, WorkQueueReport,
+};
 
 // The README's examples compile, too.
 #[cfg(doctest)]

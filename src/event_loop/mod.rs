@@ -33,5 +33,6 @@ pub use options::HandlerOptions;
 pub use reconciler::{Reconciler, Reconciling};
 pub use register::{EventLoop, EventLoopBuilder, RegisterError};
 pub use report::{AbandonedKey, Ending, RunError, RunReport};
+pub(crate) use retry::find;
 pub use retry::{Permanent, Retry};
 pub use snapshot::{KeySnapshot, KeyState, RunningCall, Snapshot};

@@ -11,7 +11,7 @@
 use crate::clock::Clock;
 use crate::sync::{Arc, Mutex, Notify};
 use kubehandler_core::Timestamp;
-use kubehandler_core::queue::{Cause, EntrySnapshot, FlowConfig, FlowId, Outcome, Queue, Settled, Taken, Wake};
+use kubehandler_core::queue::{EntrySnapshot, FlowConfig, FlowId, Outcome, Queue, Settled, Taken, Wake};
 use std::hash::Hash;
 use std::sync::MutexGuard;
 
@@ -74,11 +74,6 @@ impl<K: Clone + Eq + Hash + Ord> AsyncQueue<K> {
     /// See [`Queue::add`].
     pub(crate) fn add(&self, flow: FlowId, key: &K, wake: impl Into<Wake>) {
         self.with(|core, now| core.add(flow, key, wake, now));
-    }
-
-    /// See [`Queue::add_at`].
-    pub(crate) fn add_at(&self, flow: FlowId, key: &K, at: Timestamp, cause: Cause) {
-        self.with(|core, now| core.add_at(flow, key, at, cause, now));
     }
 
     /// See [`Queue::done`].

@@ -22,6 +22,10 @@ fn now(queue: &AsyncQueue<u32>) -> Timestamp {
     queue.with(|_, now| now)
 }
 
+fn add_in(queue: &AsyncQueue<u32>, flow: FlowId, key: u32, delay: Duration) {
+    queue.with(|core, now| core.add_at(flow, &key, now + delay, Cause::Requeue, now));
+}
+
 /// Polls once, with a waker that is not looked at.
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
@@ -60,7 +64,7 @@ async fn a_key_added_before_the_worker_first_sleeps_is_not_missed() {
 async fn a_timer_wakes_a_worker_at_its_time() {
     let (queue, flow) = queue();
     let start = Instant::now();
-    queue.add_at(flow, &1, now(&queue) + 30 * SECOND, Cause::Requeue);
+    add_in(&queue, flow, 1, 30 * SECOND);
     assert_eq!(queue.take().await.unwrap().key, 1);
     assert_eq!(start.elapsed(), 30 * SECOND);
 }
@@ -69,14 +73,14 @@ async fn a_timer_wakes_a_worker_at_its_time() {
 async fn an_earlier_timer_wakes_workers_that_watch_a_later_one() {
     let (queue, flow) = queue();
     let start = Instant::now();
-    queue.add_at(flow, &1, now(&queue) + 30 * SECOND, Cause::Requeue);
+    add_in(&queue, flow, 1, 30 * SECOND);
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..3 {
         let queue = queue.clone();
         workers.spawn(async move { (queue.take().await.unwrap().key, start.elapsed()) });
     }
     tokio::time::sleep(SECOND).await;
-    queue.add_at(flow, &2, now(&queue) + 2 * SECOND, Cause::Requeue);
+    add_in(&queue, flow, 2, 2 * SECOND);
     assert_eq!(workers.join_next().await.unwrap().unwrap(), (2, 3 * SECOND));
     assert_eq!(workers.join_next().await.unwrap().unwrap(), (1, 30 * SECOND));
 }
@@ -86,7 +90,7 @@ async fn the_keeper_hands_the_watch_over_when_it_is_given_work() {
     let (queue, flow) = queue();
     let start = Instant::now();
     let mut keeper = pin!(queue.take());
-    queue.add_at(flow, &1, now(&queue) + 5 * SECOND, Cause::Requeue);
+    add_in(&queue, flow, 1, 5 * SECOND);
     assert!(poll(keeper.as_mut()).is_pending());
     let follower = tokio::spawn({
         let queue = queue.clone();
@@ -103,7 +107,7 @@ async fn the_keeper_hands_the_watch_over_when_it_is_given_work() {
 #[tokio::test(start_paused = true)]
 async fn the_keeper_hands_the_watch_over_when_it_is_dropped() {
     let (queue, flow) = queue();
-    queue.add_at(flow, &1, now(&queue) + 5 * SECOND, Cause::Requeue);
+    add_in(&queue, flow, 1, 5 * SECOND);
     let keeper = tokio::spawn({
         let queue = queue.clone();
         async move { queue.take().await }

@@ -81,6 +81,12 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_know: Some(&["clock", "sync"]),
         must_not_know: &["kube", "k8s_openapi", "http", "kubehandler_core::dispatch", "kubehandler_core::ObjectKey"],
     },
+    Layer {
+        package: "",
+        part: "work_queue",
+        may_know: Some(&["clock", "event_loop", "queue", "sync"]),
+        must_not_know: &["kubehandler_core::dispatch"],
+    },
     // It judges the library, and so must not share its mistakes.
     Layer { package: "testkit", part: "", may_know: None, must_not_know: &["kubehandler", "kubehandler_core"] },
     Layer {
