@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     clock::Clock,
+    garbage::Graph,
     registry::{GroupResource, Registry, Resource},
     storage::{Key, Storage},
 };
@@ -64,6 +65,7 @@ pub(crate) struct Cluster {
     pub(crate) clock: Clock,
     pub(crate) rng: StdRng,
     pub(crate) settings: Settings,
+    pub(crate) graph: Graph,
 }
 
 /// What a request on objects is about.
@@ -99,6 +101,7 @@ impl Cluster {
             clock: Clock::starting_at(settings.start),
             rng: StdRng::seed_from_u64(settings.seed),
             settings,
+            graph: Graph::default(),
         };
         let namespaces = GroupResource::new("", "namespaces");
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {

@@ -11,6 +11,7 @@ mod dispatch;
 mod fault;
 #[allow(dead_code, reason = "the server's verbs call these as they land")]
 mod field;
+mod garbage;
 mod kinds;
 mod listener;
 #[allow(dead_code, unused_imports, reason = "the server's verbs call these as they land")]

@@ -33,6 +33,7 @@ use crate::{
     cluster::{Cluster, InitialEvents, Settings},
     dispatch,
     fault::{Fault, Faults, FrameFault, Requests},
+    garbage::Housekeeper,
     record::{Entry, Outcome, Recorder, RequestInfo},
     route::{Query, ResourceRoute, Route, verb},
     status::ApiError,
@@ -58,6 +59,7 @@ pub(crate) struct Shared {
     next_watch: AtomicU64,
     settings: Settings,
     clock: crate::clock::Clock,
+    housekeeper: Housekeeper,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -77,6 +79,7 @@ impl Shared {
             watches: Mutex::new(BTreeMap::new()),
             next_watch: AtomicU64::new(0),
             clock: cluster.clock.clone(),
+            housekeeper: Housekeeper::default(),
             cluster: Mutex::new(cluster),
             settings,
         }
@@ -283,6 +286,7 @@ where
         entry.set_outcome(Outcome::Refused);
         return Err(connection_refused());
     }
+    shared.housekeeper.ensure(&shared);
     let connection = shared.connection();
     let call = Call { parts, route, query, info, entry: entry.clone(), connection: connection.clone() };
     let answer = tokio::select! {

@@ -122,6 +122,8 @@ pub(crate) struct Storage {
     next_reader: u64,
     /// How many changes a collection's log holds at most.
     history_limit: usize,
+    /// What has changed since somebody last took it.
+    journal: Vec<(GroupResource, Change)>,
 }
 
 impl Storage {
@@ -134,6 +136,7 @@ impl Storage {
             readers: BTreeMap::new(),
             next_reader: 0,
             history_limit: history_limit.max(1),
+            journal: Vec::new(),
         }
     }
 
@@ -194,6 +197,7 @@ impl Storage {
 
     fn log(&mut self, collection: &GroupResource, change: Change) {
         let limit = self.history_limit;
+        self.journal.push((collection.clone(), change.clone()));
         let collection = self.collection_mut(collection);
         collection.log.push_back(change);
         while collection.log.len() > limit {
@@ -214,6 +218,11 @@ impl Storage {
             collection.log.drain(..keep_from);
             collection.floor = collection.floor.max(floor);
         }
+    }
+
+    /// Every change since the last call, in order: for the one background reader that must miss none.
+    pub(crate) fn take_journal(&mut self) -> Vec<(GroupResource, Change)> {
+        std::mem::take(&mut self.journal)
     }
 
     fn oldest(&self, collection: &GroupResource) -> u64 {

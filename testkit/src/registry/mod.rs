@@ -190,9 +190,15 @@ impl Registry {
         self.all().find(|known| known.group == resource.group && known.plural == resource.resource).map(Arc::clone)
     }
 
-    /// The resource of an object that only names itself by `apiVersion` and `kind`, as owner references do.
-    pub(crate) fn find_kind(&self, api_version: &str, kind: &str) -> Option<Arc<Resource>> {
-        self.all().find(|known| known.kind == kind && known.api_version() == api_version).map(Arc::clone)
+    /// The resource whose objects lie in a collection, in its preferred version.
+    pub(crate) fn find_stored(&self, collection: &GroupResource) -> Option<Arc<Resource>> {
+        self.all().find(|known| known.collection == *collection).map(Arc::clone)
+    }
+
+    /// The resource of an owner reference: its version may be one that is no longer served, its group and kind must be known.
+    pub(crate) fn find_owner_kind(&self, api_version: &str, kind: &str) -> Option<Arc<Resource>> {
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        self.all().find(|known| known.kind == kind && known.group == group).map(Arc::clone)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
@@ -240,7 +246,7 @@ mod tests {
         for resource in registry.all() {
             let found = registry.find(&resource.group, &resource.version, &resource.plural).unwrap();
             assert_eq!(found.kind, resource.kind);
-            assert!(registry.find_kind(&resource.api_version(), &resource.kind).is_some());
+            assert!(registry.find_owner_kind(&resource.api_version(), &resource.kind).is_some());
         }
         assert!(registry.find("apps", "v2", "deployments").is_none());
     }

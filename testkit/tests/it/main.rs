@@ -1,6 +1,7 @@
 //! The test API server as a client sees it, through `kube::Client`.
 
 mod faults;
+mod garbage;
 mod objects;
 mod over_http;
 mod support;
