@@ -183,3 +183,58 @@ fn mark_synced(subscribers: &BTreeMap<SubscriberId, Arc<dyn Subscriber>>, synced
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cache::TypeMeta;
+
+    struct Silent;
+
+    impl Subscriber for Silent {
+        fn changed(&self, _: Change<'_>, _: Origin) {}
+    }
+
+    fn object(name: &str, version: &str) -> Arc<StoredObject> {
+        let types = TypeMeta { api_version: "v1".into(), kind: "ConfigMap".into() };
+        let object = json!({"metadata": {"name": name, "resourceVersion": version}});
+        Arc::new(StoredObject::parse(object.to_string().as_bytes(), &types, false).unwrap())
+    }
+
+    #[test]
+    fn a_run_that_has_ended_writes_no_more() {
+        let cache = Cache::default();
+        let (subscriber, first) = cache.subscribe(Arc::new(Silent));
+        assert!(first);
+        let session = cache.begin();
+        assert!(cache.replace(session, vec![object("a", "1")]));
+        assert!(cache.unsubscribe(subscriber));
+        // As if the task were in the middle of its work on another thread.
+        assert!(!cache.replace(session, vec![object("a", "1")]));
+        assert!(!cache.start_without(session));
+        assert_eq!(cache.apply(session, Event::Present(object("b", "2"))), None);
+        assert_eq!((cache.size(), cache.is_synced()), ((0, 0), false));
+        let (_, first) = cache.subscribe(Arc::new(Silent));
+        assert!(first);
+        let next = cache.begin();
+        assert!(!cache.replace(session, vec![object("a", "1")]), "a newer run has begun");
+        assert_eq!(cache.apply(next, Event::Present(object("b", "2"))), Some(Applied::Changed));
+    }
+
+    #[test]
+    fn only_the_last_to_go_empties_the_cache() {
+        let cache = Cache::default();
+        let (one, _) = cache.subscribe(Arc::new(Silent));
+        let (two, _) = cache.subscribe(Arc::new(Silent));
+        let session = cache.begin();
+        cache.replace(session, vec![object("a", "1")]);
+        assert!(!cache.unsubscribe(one));
+        assert!(!cache.unsubscribe(one), "gone already");
+        assert_eq!(cache.keys(), ["a".parse().unwrap()]);
+        assert!(cache.unsubscribe(two));
+        assert!(!cache.unsubscribe(two), "gone already");
+        assert_eq!(cache.len(), 0);
+    }
+}

@@ -3,6 +3,7 @@
 
 mod fixture;
 mod lifecycle;
+mod log;
 mod missing;
 mod relist;
 mod resume;

@@ -1,6 +1,5 @@
 //! What the informer's tests share: a server, a subscriber that writes down what it is told, and the log's text.
 
-use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,8 +7,8 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kubehandler_testkit::{ApiServer, RequestRecord};
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use tracing_subscriber::fmt::MakeWriter;
 
+use super::log;
 use crate::cache::{Change, Origin, StoredObject, Subscriber};
 use crate::clock::Clock;
 use crate::informer::{InformerConfig, InformerFactory, SharedInformer, Subscription};
@@ -74,6 +73,7 @@ pub(super) struct Fixture {
 impl Fixture {
     /// Not started yet.
     pub(super) fn new(server: ApiServer, config: InformerConfig) -> Self {
+        log::prepare();
         let factory = InformerFactory::new(server.client()).with_seed(1).with_defaults(config.namespace("default"));
         let maps = factory.informer();
         Self { server, factory, maps, diary: Arc::default(), subscription: None }
@@ -162,52 +162,5 @@ pub(super) fn until(condition: impl Fn() -> bool) -> impl Future<Output = ()> {
             assert!(Instant::now() < deadline, "{caller}: it never came");
             pass(Duration::from_millis(50)).await;
         }
-    }
-}
-
-/// The log's text, from `debug` on, for as long as the guard lives; of this thread.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    pub(super) fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .without_time()
-            .with_writer(log.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    pub(super) fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    /// Our own lines of a level.
-    pub(super) fn lines(&self, level: &str) -> Vec<String> {
-        let text = self.text();
-        let own = |line: &&str| line.trim_start().starts_with(level) && line.contains("kubehandler::");
-        text.lines().filter(own).map(str::to_owned).collect()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use kubehandler_testkit::{ApiServer, Fault, Requests, Rule};
 use tokio::time::Instant;
 
-use super::fixture::{Fixture, Log};
+use super::fixture::Fixture;
+use super::log::Log;
 use crate::informer::{InformerConfig, OnMissing, SyncError};
 
 const DEADLINE: Duration = Duration::from_secs(120);

@@ -13,7 +13,8 @@ use http_body_util::StreamBody;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::client::Body;
 
-use super::fixture::{Diary, Log, PATIENCE, pass, until};
+use super::fixture::{Diary, PATIENCE, pass, until};
+use super::log::{self, Log};
 use crate::cache::Subscriber;
 use crate::informer::{
     InformerConfig, InformerErrorKind, InformerFactory, InformerState, SharedInformer, Subscription,
@@ -39,6 +40,7 @@ struct Strange {
 }
 
 fn start(answers: Vec<Vec<Piece>>) -> Strange {
+    log::prepare();
     let answers: Arc<Mutex<VecDeque<_>>> = Arc::new(Mutex::new(answers.into()));
     let queries: Arc<Mutex<Vec<String>>> = Arc::default();
     let asked = Arc::clone(&queries);

@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kubehandler_testkit::{ApiServer, Fault, Requests, Rule};
 use serde_json::json;
 
-use super::fixture::{Diary, Fixture, Log, PATIENCE, until};
+use super::fixture::{Diary, Fixture, PATIENCE, until};
+use super::log::Log;
 use crate::informer::{InformerConfig, InformerErrorKind, InformerFactory, InformerState, SharedInformer, SyncError};
 
 fn all() -> Requests {
