@@ -3,7 +3,7 @@
 //! A plain program rather than a criterion suite: what is measured are whole runs (fill, then drain; two tasks at once; a
 //! process's memory), not closures to repeat, and it builds with what the tests have built. Each shape is run five times
 //! and its median printed, with the best, per key. Without `--bench` (as `cargo test` runs it) every shape runs once, small,
-//! and only has to come out right.
+//! and only has to come out right. Arguments choose shapes by parts of their names.
 //!
 //! The shell is private to the library, so it is compiled in here, from the same files.
 
@@ -39,11 +39,18 @@ const SMOKE: Scale = Scale { rounds: 1, keys: 2_000, million: 5_000 };
 fn main() {
     let measures = std::env::args().any(|argument| argument == "--bench");
     let scale = if measures { FULL } else { SMOKE };
-    // First, while the allocator has nothing to reuse.
-    memory(100_000, measures);
-    memory(scale.million, measures);
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|part| name.contains(part.as_str()));
+    if is_chosen("memory") {
+        // First, while the allocator has nothing to reuse.
+        memory(100_000, measures);
+        memory(scale.million, measures);
+    }
 
     let report = |name: &str, budget: u32, shape: &mut dyn FnMut() -> Duration, keys: usize| {
+        if !is_chosen(name) {
+            return;
+        }
         let mut times: Vec<Duration> = (0..scale.rounds).map(|_| shape()).collect();
         times.sort_unstable();
         let nanos = |time: Duration| time.as_nanos() / keys as u128;

@@ -136,6 +136,7 @@ impl fmt::Debug for ObjectKey {
 
 // Equal texts have their only `/` at the same place, so the text alone identifies a key (invariant K).
 impl PartialEq for ObjectKey {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
     }
@@ -144,6 +145,7 @@ impl PartialEq for ObjectKey {
 impl Eq for ObjectKey {}
 
 impl Hash for ObjectKey {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.text.hash(state);
     }

@@ -78,7 +78,15 @@ impl<K: Clone + Eq + Hash + Ord> AsyncQueue<K> {
 
     /// See [`Queue::done`].
     pub(crate) fn done(&self, flow: FlowId, key: &K, outcome: Outcome) -> Settled {
-        self.with(|core, now| core.done(flow, key, outcome, now))
+        if outcome != Outcome::Done {
+            return self.with(|core, now| core.done(flow, key, outcome, now));
+        }
+        // A plain success sets no time of its own.
+        let mut state = self.shared.state.lock();
+        let now = self.shared.now_for(&state.core);
+        let settled = state.core.done(flow, key, outcome, now);
+        self.shared.release(state);
+        settled
     }
 
     /// Gives a key back without a call: there was nothing to do.
@@ -103,9 +111,12 @@ impl<K: Clone + Eq + Hash + Ord> AsyncQueue<K> {
 
     /// Does anything else with the core, and wakes whom that concerns. `f` must be short and call no user code (S3).
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Queue<K>, Timestamp) -> R) -> R {
-        // Read under the lock: the core's time then never steps back.
+        // Read before the lock, to hold it no longer than need be. Should another task be quicker, the core knows that time
+        // does not run backwards.
+        let now = self.shared.clock.now();
         let mut state = self.shared.state.lock();
-        let result = f(&mut state.core, self.shared.clock.now());
+        let now = now.max(state.core.latest());
+        let result = f(&mut state.core, now);
         self.shared.release(state);
         result
     }
@@ -121,8 +132,7 @@ impl<K: Clone + Eq + Hash + Ord> AsyncQueue<K> {
                 if let Some(sleeper) = sleeper.take() {
                     sleeper.leave(&mut state);
                 }
-                // Reading the clock is a good part of what an operation costs; spare it if nothing depends on it.
-                let now = if state.core.waits_for_time() { self.shared.clock.now() } else { state.core.latest() };
+                let now = self.shared.now_for(&state.core);
                 let taken = state.core.take(now);
                 if taken.is_some() || state.core.is_shut_down() {
                     self.shared.release(state);
@@ -148,6 +158,12 @@ impl<K: Clone + Eq + Hash + Ord> AsyncQueue<K> {
 // === impl Shared ===
 
 impl<K: Clone + Eq + Hash + Ord> Shared<K> {
+    /// The time for an operation that asks for it only to learn what has come due. Reading the clock is a good part of
+    /// what such an operation costs, so it is spared if nothing waits for time.
+    fn now_for(&self, core: &Queue<K>) -> Timestamp {
+        if core.waits_for_time() { self.clock.now() } else { core.latest() }
+    }
+
     /// Unlocks, and passes the baton (S1, S2).
     fn release(&self, state: MutexGuard<'_, State<K>>) {
         let wake = state.sleepers > 0 && state.wants_attention();

@@ -55,9 +55,14 @@ impl Alarms {
         }
     }
 
+    #[inline]
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.first <= now
+    }
+
     /// The first alarm that is due, if one is.
     pub(super) fn ring(&mut self, now: Timestamp) -> Option<(Timestamp, FlowId, Bell)> {
-        if self.first > now {
+        if !self.is_due(now) {
             return None;
         }
         let (id, (flow, bell)) = self.waiting.pop_first()?;

@@ -52,6 +52,7 @@ impl Turns {
     }
 
     /// Says whether the flow has a key that may be taken.
+    #[inline]
     pub(super) fn set_runnable(&mut self, flow: usize, runnable: bool) {
         let turn = &mut self.flows[flow];
         if turn.runnable == runnable {
@@ -66,11 +67,13 @@ impl Turns {
         }
     }
 
+    #[inline]
     pub(super) fn any(&self) -> bool {
         self.runnable > 0
     }
 
     /// The flow whose turn it is; the caller takes a key from it.
+    #[inline]
     pub(super) fn take(&mut self) -> Option<usize> {
         if self.runnable == 0 {
             return None;
@@ -98,6 +101,7 @@ impl Share {
     }
 
     /// Whether the next key is a bulk one, when fresh ones, bulk ones or both wait.
+    #[inline]
     pub(super) fn takes_bulk(&mut self, fresh_waits: bool, bulk_waits: bool) -> bool {
         if !bulk_waits {
             return false;

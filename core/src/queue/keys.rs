@@ -43,7 +43,11 @@ impl<K: Eq + Hash> Keys<K> {
     }
 
     pub(super) fn remove(&mut self, index: u32) {
-        let hash = self.hash(&self.entries[index].key);
+        self.remove_hashed(self.hash(&self.entries[index].key), index);
+    }
+
+    /// For those who know the key's hash already.
+    pub(super) fn remove_hashed(&mut self, hash: u64, index: u32) {
         if let Ok(found) = self.table.find_entry(hash, |&other| other == index) {
             found.remove();
         }

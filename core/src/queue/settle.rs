@@ -2,7 +2,7 @@
 
 use super::alarms::Alarms;
 use super::cause::Cause;
-use super::entry::{During, History, Place, Work};
+use super::entry::{During, History, Place, Sides, Work};
 use super::flow::Flow;
 use super::outcome::{Failure, KeyState, Outcome, ParkReason, RetryKind, Settled};
 use crate::time::Timestamp;
@@ -24,6 +24,17 @@ pub(super) enum Rest {
 }
 
 impl<K: Clone + Eq + Hash> Flow<K> {
+    /// Settles a running key that has no past and no timer, after a success: the common case. Whether it did.
+    pub(super) fn settle_plain(&mut self, hash: u64, index: u32, outcome: Outcome) -> bool {
+        let plain =
+            self.keys.entries[index].sides == Sides::None && matches!(outcome, Outcome::Done | Outcome::Skipped);
+        if plain {
+            self.running -= 1;
+            self.keys.remove_hashed(hash, index);
+        }
+        plain
+    }
+
     /// Settles a running key.
     pub(super) fn settle(
         &mut self,

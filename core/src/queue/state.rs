@@ -135,10 +135,15 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
     pub fn done(&mut self, flow: FlowId, key: &K, outcome: Outcome, now: Timestamp) -> Settled {
         self.advance(now);
         let known = &mut self.flows[flow.index()];
-        let index = known.keys.find(known.keys.hash(key), key);
+        let hash = known.keys.hash(key);
+        let index = known.keys.find(hash, key);
         let Some(index) = index.filter(|index| known.keys.entries[*index].place == Place::Running) else {
             return Settled::Idle;
         };
+        if known.settle_plain(hash, index, outcome) {
+            self.update_turn(flow);
+            return Settled::Idle;
+        }
         let rest = known.settle(index, outcome, self.now, &mut self.alarms, &mut self.rng);
         self.update_turn(flow);
         // A timer that came due during the call, or a delay of nothing.
@@ -249,11 +254,13 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
     }
 
     /// Lets time pass up to `now`: whatever is due becomes ready. Whether more can be taken than before.
+    #[inline]
     fn advance(&mut self, now: Timestamp) -> bool {
         self.now = self.now.max(now);
-        if self.shut_down {
-            return false;
-        }
+        !self.shut_down && self.alarms.is_due(self.now) && self.ring()
+    }
+
+    fn ring(&mut self) -> bool {
         let mut more = false;
         while let Some((at, flow, bell)) = self.alarms.ring(self.now) {
             let known = &mut self.flows[flow.index()];
