@@ -31,17 +31,17 @@ pub(crate) fn object(resource: &Resource, body: &[u8]) -> Result<Decoded> {
         let why = format!("json: cannot unmarshal {} into Go value of type struct", type_name(&value));
         return Err(unrecognized(resource, &why, body));
     }
-    decode(resource, value, |_, why| cannot_be_handled(resource, why))
+    decode(resource, &value, |_, why| cannot_be_handled(resource, why))
 }
 
 /// Reads what a patch made.
-pub(crate) fn patched(resource: &Resource, value: Value) -> Result<Decoded> {
+pub(crate) fn patched(resource: &Resource, value: &Value) -> Result<Decoded> {
     decode(resource, value, |value, why| write::unreadable(resource, value, why))
 }
 
-fn decode(resource: &Resource, value: Value, complain: impl Fn(&Value, &str) -> ApiError) -> Result<Decoded> {
-    if let Some(why) = wrong_kind(resource, &value) {
-        return Err(complain(&value, &why));
+fn decode(resource: &Resource, value: &Value, complain: impl Fn(&Value, &str) -> ApiError) -> Result<Decoded> {
+    if let Some(why) = wrong_kind(resource, value) {
+        return Err(complain(value, &why));
     }
     let mut decoded = value.clone();
     let outcome = match (resource.type_name(), resource.schema()) {
@@ -51,7 +51,7 @@ fn decode(resource: &Resource, value: Value, complain: impl Fn(&Value, &str) -> 
     };
     match outcome {
         Ok(unknown) => Ok(Decoded { object: object::bare(decoded), unknown }),
-        Err(why) => Err(complain(&value, &why)),
+        Err(why) => Err(complain(value, &why)),
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     cluster::Target,
     delete::{self, Deleted},
+    openapi,
     options::{DeleteOptions, ListOptions, WriteOptions},
     registry::{Resource, discovery},
     render::{self, Representation},
@@ -73,7 +74,8 @@ fn document(shared: &Shared, call: &Call) -> Option<Answer> {
                 (None, false) => return None,
             }
         }
-        Route::OpenApi(_) | Route::Resource(_) | Route::Unknown => return None,
+        Route::OpenApi(path) => json(&shared.with_cluster(|cluster| openapi::answer(&cluster.registry, path))?),
+        Route::Resource(_) | Route::Unknown => return None,
     };
     Some(answer)
 }
@@ -141,8 +143,14 @@ fn check_scope(resource: &Resource, route: &ResourceRoute, verb: &str) -> Result
     Ok(())
 }
 
+/// The form in which a client wants objects.
+fn representation(shared: &Shared, call: &Call) -> Result<Representation> {
+    let now = shared.with_cluster(|cluster| cluster.clock.now());
+    render::negotiate(call.header(header::ACCEPT), call.query.text("includeObject"), now)
+}
+
 async fn get(shared: &Shared, call: &Call, target: &Target) -> Result<Answer> {
-    let representation = render::negotiate(call.header(header::ACCEPT))?;
+    let representation = representation(shared, call)?;
     let wanted = call.query.text("resourceVersion").parse().unwrap_or(0);
     reach(shared, wanted).await?;
     shared.with_cluster(|cluster| {
@@ -162,7 +170,7 @@ async fn reach(shared: &Shared, wanted: u64) -> Result<()> {
 }
 
 async fn list(shared: &Shared, call: &Call, target: &Target) -> Result<Answer> {
-    let representation = render::negotiate(call.header(header::ACCEPT))?;
+    let representation = representation(shared, call)?;
     let options = ListOptions::parse(&call.query, &target.resource, false, shared.knows_watch_list())?;
     reach(shared, options.resource_version.unwrap_or(0)).await?;
     let page = shared.with_cluster(|cluster| cluster.list_page(target, &options))?;
@@ -170,7 +178,7 @@ async fn list(shared: &Shared, call: &Call, target: &Target) -> Result<Answer> {
 }
 
 fn watch(shared: &Arc<Shared>, call: Call, mut target: Target) -> Result<Answer> {
-    let representation = render::negotiate(call.header(header::ACCEPT))?;
+    let representation = representation(shared, &call)?;
     let mut options = ListOptions::parse(&call.query, &target.resource, true, shared.knows_watch_list())?;
     if !target.name.is_empty() {
         // `…/watch/…/NAME`: one object.
@@ -183,7 +191,7 @@ fn watch(shared: &Arc<Shared>, call: Call, mut target: Target) -> Result<Answer>
 }
 
 fn write(shared: &Shared, call: &Call, target: &Target, body: &[u8]) -> Result<Answer> {
-    let representation = render::negotiate(call.header(header::ACCEPT))?;
+    let representation = representation(shared, call)?;
     let kind = match call.info.verb.as_str() {
         "create" => "CreateOptions",
         "update" => "UpdateOptions",
@@ -225,7 +233,7 @@ fn delete_options(call: &Call, body: &[u8]) -> Result<DeleteOptions> {
 }
 
 fn delete(shared: &Shared, call: &Call, target: &Target, body: &[u8]) -> Result<Answer> {
-    let representation = render::negotiate(call.header(header::ACCEPT))?;
+    let representation = representation(shared, call)?;
     let options = delete_options(call, body)?;
     let deleted = shared.with_cluster(|cluster| cluster.delete(target, &options))?;
     let text = match deleted {
@@ -239,7 +247,7 @@ fn delete(shared: &Shared, call: &Call, target: &Target, body: &[u8]) -> Result<
 }
 
 async fn delete_collection(shared: &Shared, call: &Call, target: &Target, body: &[u8]) -> Result<Answer> {
-    let representation = render::negotiate(call.header(header::ACCEPT))?;
+    let representation = representation(shared, call)?;
     let options = ListOptions::parse(&call.query, &target.resource, false, shared.knows_watch_list())?;
     reach(shared, options.resource_version.unwrap_or(0)).await?;
     let delete_options = delete_options(call, body)?;

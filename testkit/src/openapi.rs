@@ -12,20 +12,57 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use crate::builtin::types::{self, Field, Kind, Merging, Struct};
+use crate::registry::{Origin, Registry, Resource};
+
+/// What is served below `/openapi/`: `path` is `v3` for the index, `v3/apis/apps/v1` for a document. None if there is none.
+pub(crate) fn answer(registry: &Registry, path: &str) -> Option<Value> {
+    let documents = registry.group_versions().into_iter().map(|(group, version)| {
+        let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
+        (path, group, version)
+    });
+    if path == "v3" {
+        return Some(index(documents.map(|(path, group, version)| (path, served(registry, &group, &version)))));
+    }
+    let wanted = path.strip_prefix("v3/")?;
+    let (_, group, version) = documents.into_iter().find(|(path, ..)| path == wanted)?;
+    Some(document(&group, &version, &served(registry, &group, &version)))
+}
+
+/// The kinds of a group and version that can be patched.
+fn served<'r>(registry: &'r Registry, group: &str, version: &str) -> Vec<Served<'r>> {
+    registry
+        .all()
+        .filter(|resource| resource.group == group && resource.version == version && resource.allows(None, "patch"))
+        .map(|resource| Served { kind: &resource.kind, path: path_of(resource), schema: schema_of(resource) })
+        .collect()
+}
+
+fn path_of(resource: &Resource) -> String {
+    let root = if resource.group.is_empty() { "/api" } else { "/apis" };
+    let namespace = if resource.namespaced { "namespaces/{namespace}/" } else { "" };
+    format!("{root}/{}/{namespace}{}/{{name}}", resource.api_version(), resource.plural)
+}
+
+fn schema_of(resource: &Resource) -> Option<&Value> {
+    match &resource.origin {
+        Origin::BuiltIn => None,
+        Origin::Custom(version) => Some(&version.open_api),
+    }
+}
 
 /// A kind of a group and version, as the document describes it.
 #[derive(Clone, Debug)]
-pub(crate) struct Served<'s> {
-    pub(crate) kind: &'s str,
+struct Served<'s> {
+    kind: &'s str,
     /// The path of one object, such as `/apis/apps/v1/namespaces/{namespace}/deployments/{name}`.
-    pub(crate) path: String,
+    path: String,
     /// The `openAPIV3Schema` of a custom kind.
-    pub(crate) schema: Option<&'s Value>,
+    schema: Option<&'s Value>,
 }
 
 /// The index: where each group and version has its document, by its path (`api/v1`, `apis/apps/v1`). A document's address
 /// changes with its content, so clients may cache it for ever.
-pub(crate) fn index<'s>(documents: impl IntoIterator<Item = (String, Vec<Served<'s>>)>) -> Value {
+fn index<'s>(documents: impl IntoIterator<Item = (String, Vec<Served<'s>>)>) -> Value {
     let paths: Map<String, Value> = documents
         .into_iter()
         .map(|(path, kinds)| {
@@ -53,7 +90,7 @@ fn fingerprint(kinds: &[Served<'_>]) -> u64 {
 }
 
 /// The document of a group and version.
-pub(crate) fn document(group: &str, version: &str, kinds: &[Served<'_>]) -> Value {
+fn document(group: &str, version: &str, kinds: &[Served<'_>]) -> Value {
     let mut schemas = BTreeMap::new();
     let mut paths = Map::new();
     for served in kinds {
@@ -307,6 +344,17 @@ mod tests {
         let content = &document["paths"][path.as_str()]["patch"]["requestBody"]["content"];
         assert_eq!(content.get("application/strategic-merge-patch+json"), None);
         assert!(content.get("application/merge-patch+json").is_some());
+    }
+
+    #[test]
+    fn every_group_and_version_has_a_document() {
+        let registry = Registry::new();
+        let index = answer(&registry, "v3").unwrap();
+        for path in index["paths"].as_object().unwrap().keys() {
+            let document = answer(&registry, &format!("v3/{path}")).unwrap();
+            assert!(!document["paths"].as_object().unwrap().is_empty(), "{path}");
+        }
+        assert_eq!(answer(&registry, "v2"), None);
     }
 
     #[test]

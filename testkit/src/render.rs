@@ -1,16 +1,18 @@
-//! From stored objects to the bytes that a client asked for: whole objects or their metadata, alone or as a list.
+//! From stored objects to the bytes that a client asked for: whole objects, their metadata or a table, alone or as a list.
 //!
 //! Owns content negotiation and the order of fields where clients depend on it: built-in lists begin with `metadata`, custom ones
 //! end with it; items of built-in lists lack `kind` and `apiVersion`; a watch frame's `type` precedes its `object`.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
     object,
     read::Page,
-    registry::Resource,
+    registry::{Origin, Resource},
     status::{ApiError, Result},
     storage::Stored,
+    table::{self, Columns, IncludeObject, TableOptions},
 };
 
 /// In which form a client wants objects.
@@ -20,6 +22,36 @@ pub(crate) enum Representation {
     Object,
     /// `PartialObjectMetadata`: the metadata alone.
     Metadata,
+    /// `Table`: what `kubectl get` shows.
+    Table(TableForm),
+}
+
+/// What a table has to know beside its objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TableForm {
+    include: IncludeObject,
+    /// Not from the second event of a watch on.
+    headers: bool,
+    /// What ages are counted from.
+    now: Timestamp,
+}
+
+impl Representation {
+    /// The same form at another time: ages grow while a watch goes on.
+    pub(crate) fn at(self, now: Timestamp) -> Self {
+        match self {
+            Self::Table(form) => Self::Table(TableForm { now, ..form }),
+            other => other,
+        }
+    }
+
+    /// The form of what follows a first table.
+    pub(crate) fn without_headers(self) -> Self {
+        match self {
+            Self::Table(form) => Self::Table(TableForm { headers: false, ..form }),
+            other => other,
+        }
+    }
 }
 
 const META_VERSION: &str = "meta.k8s.io/v1";
@@ -48,8 +80,9 @@ impl<'a> Accepted<'a> {
     }
 }
 
-/// The form that an `Accept` header asks for; `None` stands for an absent header.
-pub(crate) fn negotiate(accept: Option<&str>) -> Result<Representation> {
+/// The form that an `Accept` header asks for; `None` stands for an absent header. `include` is the query parameter
+/// `includeObject`, `now` what ages in a table are counted from.
+pub(crate) fn negotiate(accept: Option<&str>, include: &str, now: Timestamp) -> Result<Representation> {
     let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else {
         return Ok(Representation::Object);
     };
@@ -61,6 +94,10 @@ pub(crate) fn negotiate(accept: Option<&str>) -> Result<Representation> {
             ("", _, _) => Some(Representation::Object),
             ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", "v1") => {
                 Some(Representation::Metadata)
+            }
+            ("Table", "meta.k8s.io", "v1") => {
+                let include = IncludeObject::parse(include);
+                Some(Representation::Table(TableForm { include, headers: true, now }))
             }
             _ => None,
         })
@@ -91,7 +128,23 @@ pub(crate) fn object(resource: &Resource, stored: &Stored, representation: Repre
             object::with_head(&resource.head(), &text)
         }
         Representation::Metadata => partial(&stored.value),
+        Representation::Table(form) => {
+            let version = object::resource_version(&stored.value);
+            let meta = if version.is_empty() { json!({}) } else { json!({"resourceVersion": version}) };
+            table(resource, &[stored], &meta, form)
+        }
     }
+}
+
+fn table(resource: &Resource, objects: &[&Stored], metadata: &Value, form: TableForm) -> String {
+    let columns = match &resource.origin {
+        Origin::BuiltIn => Columns::BuiltIn { group: &resource.group, kind: &resource.kind },
+        Origin::Custom(version) => Columns::Custom(&version.columns),
+    };
+    let dressed = |stored: &&Stored| object::dressed(&stored.value, &resource.api_version(), &resource.kind);
+    let objects: Vec<Value> = objects.iter().map(dressed).collect();
+    let options = TableOptions { columns, include: form.include, headers: form.headers, now: form.now };
+    table::table(&objects, metadata, &options).to_string()
 }
 
 fn partial(value: &Value) -> String {
@@ -102,10 +155,15 @@ fn partial(value: &Value) -> String {
 /// One page of a list.
 pub(crate) fn list(resource: &Resource, page: &Page, representation: Representation) -> String {
     let meta = list_meta(page);
+    if let Representation::Table(form) = representation {
+        let objects: Vec<&Stored> = page.objects.iter().map(AsRef::as_ref).collect();
+        let meta = serde_json::from_str(&meta).unwrap_or_default();
+        return table(resource, &objects, &meta, form);
+    }
     let custom = resource.is_custom() && representation == Representation::Object;
     let (api_version, kind) = match representation {
         Representation::Object => (resource.api_version(), resource.list_kind.as_str()),
-        Representation::Metadata => (META_VERSION.to_owned(), "PartialObjectMetadataList"),
+        Representation::Metadata | Representation::Table(_) => (META_VERSION.to_owned(), "PartialObjectMetadataList"),
     };
     let (mut text, tail) = if custom {
         let head = format!(r#"{{"apiVersion":"{api_version}","items":["#);
@@ -157,6 +215,7 @@ pub(crate) fn bookmark(
     }
     let object = match representation {
         Representation::Metadata => partial(&json!({"metadata": meta})),
+        Representation::Table(form) => table(resource, &[], &meta, form),
         Representation::Object => {
             let mut object = json!({"metadata": meta});
             for (field, value) in resource.empty_fields() {
@@ -182,9 +241,9 @@ mod tests {
             (Some(partial), Representation::Metadata),
             (Some("application/vnd.kubernetes.protobuf, application/json"), Representation::Object),
         ] {
-            assert_eq!(negotiate(accept).unwrap(), expected, "{accept:?}");
+            assert_eq!(negotiate(accept, "", Timestamp::UNIX_EPOCH).unwrap(), expected, "{accept:?}");
         }
-        assert_eq!(negotiate(Some("text/html")).unwrap_err().code(), 406);
+        assert_eq!(negotiate(Some("text/html"), "", Timestamp::UNIX_EPOCH).unwrap_err().code(), 406);
     }
 
     #[test]

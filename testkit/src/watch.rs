@@ -65,6 +65,8 @@ pub(crate) struct Watcher {
     next_bookmark: Instant,
     deadline: Instant,
     sent: u64,
+    /// A table's columns have been defined: the next one need not.
+    has_headers: bool,
     /// Nothing is sent once this is set and `ready` is empty.
     over: bool,
 }
@@ -101,6 +103,7 @@ impl Watcher {
             request,
             id,
             reader: start.reader,
+            has_headers: !start.frames.is_empty(),
             ready: start.frames.into(),
             revisions,
             interrupt,
@@ -147,15 +150,25 @@ impl Watcher {
         let Some(reader) = self.reader else {
             return;
         };
-        let request = &self.request;
+        let (request, has_headers) = (&self.request, self.has_headers);
         let frames = self.shared.with_cluster(|cluster| {
+            let mut form = request.representation.at(cluster.clock.now());
+            if has_headers {
+                form = form.without_headers();
+            }
             let changes = cluster.storage.read(reader, BATCH)?;
-            Ok::<_, crate::storage::Overtaken>(
-                changes.iter().filter_map(|change| event(request, change)).collect::<Vec<_>>(),
-            )
+            let frames = changes.iter().filter_map(|change| {
+                let frame = event(request, change, form)?;
+                form = form.without_headers();
+                Some(frame)
+            });
+            Ok::<_, crate::storage::Overtaken>(frames.collect::<Vec<_>>())
         });
         match frames {
-            Ok(frames) => self.ready.extend(frames),
+            Ok(frames) => {
+                self.has_headers |= !frames.is_empty();
+                self.ready.extend(frames);
+            }
             // The real server ends a watch that cannot keep up, without a word.
             Err(_) => self.over = true,
         }
@@ -308,12 +321,14 @@ impl Cluster {
     }
 
     fn initial_frames(&self, request: &WatchRequest) -> Vec<String> {
-        let target = &request.target;
+        let (target, mut form) = (&request.target, request.representation);
         self.storage
             .range(&target.resource.collection, key_range(target.namespace.as_deref(), None))
             .filter(|(_, stored)| request.options.selectors.matches(&stored.value))
             .map(|(_, stored)| {
-                render::frame("ADDED", &render::object(&target.resource, stored, request.representation))
+                let frame = render::frame("ADDED", &render::object(&target.resource, stored, form));
+                form = form.without_headers();
+                frame
             })
             .collect()
     }
@@ -321,14 +336,14 @@ impl Cluster {
 
 /// The frame that a change makes in a watch, if the change concerns it: what leaves the selection is deleted, what enters it is
 /// added.
-fn event(request: &WatchRequest, change: &Change) -> Option<String> {
+fn event(request: &WatchRequest, change: &Change, form: Representation) -> Option<String> {
     let namespace = request.target.namespace.as_deref();
     if namespace.is_some() && change.key.namespace() != namespace {
         return None;
     }
     let selected =
         |state: &Option<Arc<Stored>>| state.clone().filter(|stored| request.options.selectors.matches(&stored.value));
-    let print = |stored: &Stored| render::object(&request.target.resource, stored, request.representation);
+    let print = |stored: &Stored| render::object(&request.target.resource, stored, form);
     match (selected(&change.before), selected(&change.after)) {
         (None, None) => None,
         (None, Some(after)) => Some(render::frame("ADDED", &print(&after))),

@@ -186,7 +186,7 @@ impl Cluster {
             (PatchType::Strategic, Some(name)) => patch::strategic(&dressed, &patch, name),
             _ => Ok(patch::merge(&dressed, &patch)),
         };
-        let decoded = decode::patched(&resource, patched.map_err(|error| refused(&error))?)?;
+        let decoded = decode::patched(&resource, &patched.map_err(|error| refused(&error))?)?;
         let mut object = decoded.object;
         match_name(target, &object)?;
         match_namespace(target, &mut object)?;
@@ -220,7 +220,7 @@ impl Cluster {
             };
             patch::apply(live.as_ref(), &applied, &apply).map_err(|error| refused(&error))?
         };
-        let decoded = decode::patched(&resource, merged)?;
+        let decoded = decode::patched(&resource, &merged)?;
         let mut object = decoded.object;
         match_namespace(target, &mut object)?;
         match_name(target, &object)?;

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde_json::{Value, json};
 
-use crate::schema::Schema;
+use crate::{schema::Schema, table::PrinterColumn};
 
 /// A resource without its version: `deployments.apps`; what is stored, selected and denied.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,6 +93,9 @@ pub(crate) enum Origin {
 #[derive(Clone, Debug)]
 pub(crate) struct CustomVersion {
     pub(crate) schema: Schema,
+    /// The schema as it was sent, for the `OpenAPI` documents.
+    pub(crate) open_api: Value,
+    pub(crate) columns: Vec<PrinterColumn>,
     /// Where `scale` finds its numbers.
     pub(crate) scale: Option<ScalePaths>,
 }
