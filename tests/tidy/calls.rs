@@ -84,13 +84,17 @@ pub(crate) fn unbiased_selects(sources: &[Source]) -> Vec<Complaint> {
 }
 
 /// Threads that sleep, anywhere, and tests that sleep on a clock that is not paused; and permissions nobody uses.
+///
+/// A helper may sleep if its file has tests and the clock of each is paused.
 pub(crate) fn sleeps(sources: &[Source], permitted: &[(&str, &str)]) -> Vec<Complaint> {
     let is_permitted = |source: &Source| permitted.iter().any(|(path, _)| *path == source.path);
     let bad = |source: &Source, path: &Named| {
         let tested = source.test || path.test;
         let thread = path.name.ends_with("thread::sleep");
-        let clock =
-            tested && !path.paused && ["time::sleep", "time::sleep_until"].iter().any(|it| path.name.ends_with(it));
+        let clocks = &source.facts.clocks;
+        let paused = path.paused.unwrap_or(!clocks.is_empty() && clocks.iter().all(|paused| *paused));
+        let sleeps = ["time::sleep", "time::sleep_until"].iter().any(|it| path.name.ends_with(it));
+        let clock = tested && !paused && sleeps;
         (thread || clock).then(|| format!("`{}` waits in real time: pause the clock, or wait for the event", path.name))
     };
     let paths = |source: &Source| source.facts.paths.iter().any(|path| bad(source, path).is_some());
@@ -156,10 +160,13 @@ mod tests {
         let real = "#[tokio::test] async fn f() { tokio::time::sleep(D).await; }";
         let code = "async fn f() { tokio::time::sleep(D).await; }";
         let thread = "fn f() { std::thread::sleep(D); }";
+        let helper = "#[cfg(test)] mod tests { async fn g() { tokio::time::sleep(D).await; } }";
+        let (with_paused, with_real) = (format!("{paused}{helper}"), format!("{paused}{real}{helper}"));
         let imported = "#[cfg(test)] use tokio::time::{sleep, timeout};";
         let none: &[(&str, &str)] = &[];
         let count = |text: &str, permitted: &[(&str, &str)]| sleeps(&sources(text), permitted).len();
         assert_eq!([paused, code].map(|text| count(text, none)), [0, 0]);
+        assert_eq!([&with_paused, helper, &with_real].map(|text| count(text, none)), [0, 1, 2]);
         assert_eq!([real, thread, imported].map(|text| count(text, none)), [1, 1, 1]);
         assert_eq!(count(real, &[("src/lib.rs", "the kernel's own timer is under test")]), 0);
         assert_eq!(count(code, &[("src/lib.rs", "nothing to permit")]), 1);

@@ -20,6 +20,8 @@ pub(crate) struct Facts {
     pub(crate) macros: Vec<MacroCall>,
     /// Functions with a body.
     pub(crate) functions: Vec<Function>,
+    /// Test functions on tokio's clock: whether it is paused.
+    pub(crate) clocks: Vec<bool>,
     /// `allow` and `expect`, and whether a reason stands there.
     pub(crate) exceptions: Vec<Exception>,
 }
@@ -42,8 +44,8 @@ pub(crate) struct Named {
     pub(crate) line: usize,
     /// Within a test: `#[test]`, `#[cfg(test)]`.
     pub(crate) test: bool,
-    /// Within a function whose test runs on a paused clock.
-    pub(crate) paused: bool,
+    /// Within a test function: whether it runs on a paused clock.
+    pub(crate) paused: Option<bool>,
     /// Inline modules around it.
     pub(crate) inside: Vec<String>,
 }
@@ -86,7 +88,7 @@ struct Reader {
     facts: Facts,
     inside: Vec<String>,
     test: bool,
-    paused: bool,
+    paused: Option<bool>,
 }
 
 fn line(span: Span) -> usize {
@@ -103,8 +105,10 @@ fn is_test(attribute: &Attribute) -> bool {
     path.is_ident("cfg") && words.iter().any(|word| word == "test") && words.iter().all(|word| word != "not")
 }
 
-fn is_paused(attribute: &Attribute) -> bool {
-    words(attribute).windows(2).any(|pair| pair == ["start_paused", "true"])
+/// For `#[tokio::test]`: whether its clock is paused.
+fn clock(attribute: &Attribute) -> Option<bool> {
+    let is_pausable = text(attribute.path()) == "tokio::test";
+    is_pausable.then(|| words(attribute).windows(2).any(|pair| pair == ["start_paused", "true"]))
 }
 
 /// The identifiers within an attribute's brackets.
@@ -135,7 +139,10 @@ impl Reader {
     fn within(&mut self, attributes: &[Attribute], read: impl FnOnce(&mut Self)) {
         let before = (self.test, self.paused);
         self.test |= attributes.iter().any(is_test);
-        self.paused |= attributes.iter().any(is_paused);
+        if let Some(paused) = attributes.iter().find_map(clock) {
+            self.facts.clocks.push(paused);
+            self.paused = Some(paused);
+        }
         read(self);
         (self.test, self.paused) = before;
     }
@@ -337,11 +344,11 @@ mod tests {
         );
         let paths = facts.unwrap().paths;
         let of = |name: &str| paths.iter().find(|path| path.name == name).map(|path| (path.test, path.paused));
-        assert_eq!(of("a::a"), Some((false, false)));
-        assert_eq!(of("b::b"), Some((true, false)));
-        assert_eq!(of("c::c"), Some((false, false)));
-        assert_eq!(of("d::d"), Some((true, true)));
-        assert_eq!(of("e::e"), Some((true, false)));
+        assert_eq!(of("a::a"), Some((false, None)));
+        assert_eq!(of("b::b"), Some((true, None)));
+        assert_eq!(of("c::c"), Some((false, None)));
+        assert_eq!(of("d::d"), Some((true, Some(true))));
+        assert_eq!(of("e::e"), Some((true, None)));
     }
 
     #[test]
