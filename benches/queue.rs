@@ -47,7 +47,7 @@ fn main() {
         memory(scale.million, measures);
     }
 
-    let report = |name: &str, budget: u32, shape: &mut dyn FnMut() -> Duration, keys: usize| {
+    let report = |name: &str, budget: Option<u32>, shape: &mut dyn FnMut() -> Duration, keys: usize| {
         if !is_chosen(name) {
             return;
         }
@@ -56,17 +56,23 @@ fn main() {
         let nanos = |time: Duration| time.as_nanos() / keys as u128;
         if measures {
             let (median, best) = (nanos(times[times.len() / 2]), nanos(times[0]));
-            println!("{name:<58} {median:>7} ns a key, best {best:>5}  (budget {budget})");
+            let budget = budget.map(|budget| format!("  (budget {budget})")).unwrap_or_default();
+            println!("{name:<58} {median:>7} ns a key, best {best:>5}{budget}");
         }
     };
     let few = keys(1_000);
     let many = keys(scale.million);
-    report("core: add, take, done, 1,000 keys in turn", 100, &mut || core_lockstep(&few, scale.keys), scale.keys);
-    report("core: add, take, done, 1,000,000 keys in turn", 100, &mut || core_lockstep(&many, scale.keys), scale.keys);
-    report("core: add again while it waits, 1,000 keys", 60, &mut || duplicate_add(&few, scale.keys), scale.keys);
-    report("core: fill 1,000,000, then drain", 400, &mut || core_fill_and_drain(&many), many.len());
-    report("core: delay 1,000,000, let all come due, drain", 2_000, &mut || delayed(&many), many.len());
-    report("shell: add, take, done in lockstep", 150, &mut || shell_lockstep(&few, scale.keys), scale.keys);
+    report("core: add, take, done, 1,000 keys in turn", Some(100), &mut || core_lockstep(&few, scale.keys), scale.keys);
+    report(
+        "core: add, take, done, 1,000,000 keys in turn",
+        Some(100),
+        &mut || core_lockstep(&many, scale.keys),
+        scale.keys,
+    );
+    report("core: add again while it waits, 1,000 keys", Some(60), &mut || duplicate_add(&few, scale.keys), scale.keys);
+    report("core: fill 1,000,000, then drain", Some(400), &mut || core_fill_and_drain(&many), many.len());
+    report("core: delay 1,000,000, let all come due, drain", None, &mut || delayed(&many), many.len());
+    report("shell: add, take, done in lockstep", Some(150), &mut || shell_lockstep(&few, scale.keys), scale.keys);
     report(
         "shell: a producer and a worker at once",
         300,
@@ -87,8 +93,8 @@ fn main() {
     );
     let busy = Duration::from_micros(5);
     let work = &many[..scale.keys.min(many.len())];
-    report("shell: drain, one worker, 5 µs each", 0, &mut || shell_fill_and_drain(work, 1, busy), work.len());
-    report("shell: drain, two workers, 5 µs each", 0, &mut || shell_fill_and_drain(work, 2, busy), work.len());
+    report("shell: drain, one worker, 5 µs each", None, &mut || shell_fill_and_drain(work, 1, busy), work.len());
+    report("shell: drain, two workers, 5 µs each", None, &mut || shell_fill_and_drain(work, 2, busy), work.len());
 }
 
 fn keys(count: usize) -> Vec<ObjectKey> {
