@@ -75,19 +75,19 @@ fn main() {
     report("shell: add, take, done in lockstep", Some(150), &mut || shell_lockstep(&few, scale.keys), scale.keys);
     report(
         "shell: a producer and a worker at once",
-        300,
+        Some(300),
         &mut || at_once(&many, scale.keys, 1, Duration::ZERO),
         scale.keys,
     );
     report(
         "shell: a producer and two workers at once",
-        300,
+        Some(300),
         &mut || at_once(&many, scale.keys, 2, Duration::ZERO),
         scale.keys,
     );
     report(
         "shell: fill 1,000,000, then drain",
-        400,
+        Some(400),
         &mut || shell_fill_and_drain(&many, 1, Duration::ZERO),
         many.len(),
     );
