@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
 
 use kubehandler_core::ObjectKey;
-use kubehandler_core::dispatch::{Decision, Ledger, Seen, Settlement, Tombstone, WhenUnchanged};
-use kubehandler_core::queue::{Cause, Causes, FlowId, Wake};
+use kubehandler_core::dispatch::{Decision, Ledger, Record, Seen, Settlement, Tombstone, WhenUnchanged};
+use kubehandler_core::queue::{Cause, Causes, FlowId, KeyState as QueueState, Wake};
 
 use super::call::Subject;
 use super::erased::ErasedHandler;
@@ -82,9 +82,22 @@ impl Lane {
         self.ledger().settle(key, settlement);
     }
 
-    /// The keys that the handler has met, sorted.
-    pub(crate) fn keys(&self) -> Vec<ObjectKey> {
-        self.ledger().keys()
+    /// Wakes every key that the handler has met, but those whose `add` or `delete` is running: a resync never touches
+    /// Adding or Deleting. Their other keys it may wake all the same, since the queue ignores a resync in backoff and lets
+    /// it release what the retry cap has parked. Returns how many keys there are.
+    pub(crate) fn resync(&self, queue: &AsyncQueue<ObjectKey>) -> usize {
+        let keys = self.ledger().keys();
+        for key in &keys {
+            // Held until the key is in the queue, so that its record says what the queue's state belongs to.
+            let ledger = self.ledger();
+            let is_known = matches!(ledger.record(key), Some(Record::Known { .. }));
+            queue.with(|core, now| {
+                if is_known || core.state(self.flow, key) != Some(QueueState::Processing) {
+                    core.add(self.flow, key, Cause::Resync, now);
+                }
+            });
+        }
+        keys.len()
     }
 
     pub(crate) fn record_name(&self, key: &ObjectKey) -> Option<&'static str> {

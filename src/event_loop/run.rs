@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use kubehandler_core::ObjectKey;
-use kubehandler_core::queue::{Cause, Wake};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
@@ -142,11 +141,8 @@ async fn stopped(cancel: &CancellationToken, abort: &CancellationToken) {
 async fn resync(lane: Arc<Lane>, queue: AsyncQueue<ObjectKey>, interval: Duration) {
     loop {
         tokio::time::sleep(interval).await;
-        let keys = lane.keys();
-        debug!(handler = %lane.name, keys = keys.len(), "resync");
-        for key in keys {
-            queue.add(lane.flow, &key, Wake::new(Cause::Resync));
-        }
+        let keys = lane.resync(&queue);
+        debug!(handler = %lane.name, keys, "resync");
     }
 }
 
