@@ -38,7 +38,26 @@ use crate::queue::AsyncQueue;
 /// # }
 /// ```
 ///
-/// Registering a handler after the start, or running twice, does not compile: [`run`](Self::run) takes the loop by value.
+/// [`run`](Self::run) takes the loop by value, so registering a handler after the start does not compile,
+///
+/// ```compile_fail,E0382
+/// # use kubehandler::{CancellationToken, EventHandler, EventLoop};
+/// # async fn example(mut event_loop: EventLoop, handler: impl EventHandler) {
+/// let run = event_loop.run(CancellationToken::new(), 2);
+/// event_loop.register(handler); // borrow of moved value
+/// # run.await;
+/// # }
+/// ```
+///
+/// nor does running twice:
+///
+/// ```compile_fail,E0382
+/// # use kubehandler::{CancellationToken, EventLoop};
+/// # async fn example(event_loop: EventLoop) {
+/// event_loop.run(CancellationToken::new(), 2).await;
+/// event_loop.run(CancellationToken::new(), 2).await; // use of moved value
+/// # }
+/// ```
 #[must_use = "an event loop does nothing until it runs"]
 pub struct EventLoop {
     pub(crate) shared: Arc<Shared>,
