@@ -6,6 +6,7 @@ use crate::tree::Source;
 
 /// Files whose tests have to wait in real time, and why. Everything else waits on the paused clock.
 pub(crate) const REAL_TIME: &[(&str, &str)] = &[
+    ("tests/it/support/wait.rs", "waits for the real kube-apiserver, where that is chosen; else on a paused clock"),
     ("testcluster/src/process.rs", "waits for processes of the operating system, in blocking code without a runtime"),
     ("testcluster/tests/cluster.rs", "waits for the operating system to end an orphan"),
     ("tests/parity/server.rs", "waits for what a real kube-apiserver does in its own time"),

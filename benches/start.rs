@@ -1,0 +1,204 @@
+//! How long a controller takes to start: from `run` until every object that existed before has had its `add`.
+//!
+//! - Embedded (the default): 2,000 `ConfigMaps` on the in-process API server, 2 workers. Budget: 0.5 s.
+//! - Real (`KUBEHANDLER_TEST_SERVER=real` and `KUBECONFIG`, as under `cargo xtask cluster --`): 20,000 on that
+//!   kube-apiserver. Each round is a process of its own, so that its memory is the controller's alone.
+//!
+//! Medians of five rounds. Cargo passes `--bench` when it is to measure (`cargo bench`); without it, or with `--smoke`,
+//! one round of few objects says whether it still works.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use futures::{StreamExt as _, TryStreamExt as _};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::Client;
+use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
+use kubehandler::{CancellationToken, EventLoop, HandlerFuncs, InformerConfig, InformerFactory};
+use kubehandler_testkit::ApiServer;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+const WORKERS: usize = 2;
+const ROUNDS: usize = 5;
+const BUDGET: Duration = Duration::from_millis(500);
+/// Only the objects that carry it are counted: the cluster's own are not.
+const LABEL: (&str, &str) = ("kubehandler.example.com/bench", "start");
+/// Tells a child process to measure one round: the namespace and the number of objects.
+const ROUND: &str = "KUBEHANDLER_BENCH_ROUND";
+
+fn main() -> anyhow::Result<()> {
+    if let Ok(round) = std::env::var(ROUND) {
+        return child(&round);
+    }
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let measure = has("--bench") && !has("--smoke");
+    if std::env::var("KUBEHANDLER_TEST_SERVER").as_deref() == Ok("real") { real(measure) } else { embedded(measure) }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().context("no runtime")
+}
+
+// === Embedded ===
+
+fn embedded(measure: bool) -> anyhow::Result<()> {
+    let (objects, rounds) = if measure { (2_000, ROUNDS) } else { (200, 1) };
+    let mut times = Vec::new();
+    runtime()?.block_on(async {
+        let server = ApiServer::new();
+        create(&server.client(), "bench", objects).await?;
+        for _ in 0..rounds {
+            times.push(start(server.client(), "bench", objects, || Ok(())).await?.0);
+        }
+        anyhow::Ok(())
+    })?;
+    let time = median(times);
+    if measure {
+        let verdict = if time <= BUDGET { "within" } else { "OVER" };
+        println!("start, embedded: {objects} adds in {time:.1?} ({verdict} the budget of {BUDGET:?})");
+    } else {
+        println!("start, embedded: {objects} adds: works");
+    }
+    Ok(())
+}
+
+// === Real ===
+
+fn real(measure: bool) -> anyhow::Result<()> {
+    let (objects, rounds) = if measure { (20_000, ROUNDS) } else { (200, 1) };
+    let namespace = format!("bench-start-{}", std::process::id());
+    let runtime = runtime()?;
+    let client = runtime.block_on(async {
+        let client = Client::try_default().await.context("KUBECONFIG does not name a cluster")?;
+        create(&client, &namespace, objects).await?;
+        anyhow::Ok(client)
+    })?;
+    let rounds: anyhow::Result<Vec<Round>> = (0..rounds).map(|_| spawn(&namespace, objects)).collect();
+    runtime.block_on(remove(&client, &namespace))?;
+    let rounds = rounds?;
+    let time = median(rounds.iter().map(|round| round.time).collect());
+    let [settled, peak] = [|round: &Round| round.settled, |round: &Round| round.peak].map(|of| {
+        let megabytes = median(rounds.iter().map(of).collect()) / 1_000;
+        format!("{megabytes} MB")
+    });
+    if measure {
+        println!("start, real: {objects} adds in {time:.2?}; resident memory {settled} settled, {peak} at its peak");
+    } else {
+        println!("start, real: {objects} adds: works");
+    }
+    Ok(())
+}
+
+/// What one round took.
+struct Round {
+    time: Duration,
+    /// Resident memory in kB when every `add` had returned.
+    settled: u64,
+    /// The most resident memory in kB.
+    peak: u64,
+}
+
+/// Runs one round in a process of its own.
+fn spawn(namespace: &str, objects: usize) -> anyhow::Result<Round> {
+    let program = std::env::current_exe().context("this program has no path")?;
+    let output = Command::new(program).env(ROUND, format!("{namespace} {objects}")).output()?;
+    ensure!(output.status.success(), "a round failed: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout)?;
+    let numbers: Vec<u64> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    let [micros, settled, peak] = numbers[..] else { anyhow::bail!("a round printed {text:?}") };
+    Ok(Round { time: Duration::from_micros(micros), settled, peak })
+}
+
+fn child(round: &str) -> anyhow::Result<()> {
+    let (namespace, objects) = round.split_once(' ').context("namespace and number of objects")?;
+    let objects = objects.parse()?;
+    runtime()?.block_on(async {
+        let client = Client::try_default().await?;
+        let look = || Ok((memory("VmRSS")?, memory("VmHWM")?));
+        let (time, (settled, peak)) = start(client, namespace, objects, look).await?;
+        println!("{} {settled} {peak}", time.as_micros());
+        Ok(())
+    })
+}
+
+/// A line of this process' memory, in kB.
+fn memory(line: &str) -> anyhow::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status").context("no /proc: memory is measured on Linux only")?;
+    let found = status.lines().find_map(|it| it.strip_prefix(line)?.strip_prefix(':'));
+    let kilobytes = found.and_then(|it| it.trim().strip_suffix(" kB")).with_context(|| format!("no {line}"))?;
+    Ok(kilobytes.trim().parse()?)
+}
+
+// === Both ===
+
+/// Runs a loop until it has added all objects; how long that took, and what `look` sees then, with the caches full.
+async fn start<R>(
+    client: Client,
+    namespace: &str,
+    objects: usize,
+    look: impl FnOnce() -> anyhow::Result<R>,
+) -> anyhow::Result<(Duration, R)> {
+    let config = InformerConfig::new().namespace(namespace).label_selector(format!("{}={}", LABEL.0, LABEL.1));
+    let informers = InformerFactory::new(client).with_defaults(config);
+    let added = Arc::new(Semaphore::new(0));
+    let permits = Arc::clone(&added);
+    let handler = HandlerFuncs::new("count", informers.informer::<ConfigMap>()).on_add(move |_, _, _| async move {
+        permits.add_permits(1);
+        Ok(())
+    });
+    let mut event_loop = EventLoop::new("start");
+    event_loop.register(handler)?;
+    let cancel = CancellationToken::new();
+    let begun = Instant::now();
+    let run = tokio::spawn(event_loop.run(cancel.clone(), WORKERS));
+    let all = added.acquire_many(u32::try_from(objects)?);
+    let Ok(_) = timeout(Duration::from_secs(600), all).await else {
+        anyhow::bail!("{} of {objects} adds in ten minutes", added.available_permits());
+    };
+    let time = begun.elapsed();
+    let seen = look()?;
+    cancel.cancel();
+    let report = run.await??;
+    ensure!(report.calls.adds == objects as u64 && report.is_clean(), "not what was expected: {report}");
+    Ok((time, seen))
+}
+
+async fn create(client: &Client, namespace: &str, objects: usize) -> anyhow::Result<()> {
+    let metadata = ObjectMeta { name: Some(namespace.to_owned()), ..ObjectMeta::default() };
+    let created = Namespace { metadata, ..Namespace::default() };
+    Api::all(client.clone()).create(&PostParams::default(), &created).await?;
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let creations = futures::stream::iter(0..objects).map(|index| {
+        let api = api.clone();
+        async move { api.create(&PostParams::default(), &config_map(index)).await.map(drop) }
+    });
+    creations.buffer_unordered(16).try_collect::<()>().await.context("the objects cannot be created")
+}
+
+/// About 1 KB.
+fn config_map(index: usize) -> ConfigMap {
+    let labels = BTreeMap::from([(LABEL.0.to_owned(), LABEL.1.to_owned())]);
+    let name = format!("object-{index:05}");
+    let metadata = ObjectMeta { name: Some(name), labels: Some(labels), ..ObjectMeta::default() };
+    let line = format!("setting {index} of an application, with a value that is a little longer than this\n");
+    let data = BTreeMap::from([("settings".to_owned(), line.repeat(8))]);
+    ConfigMap { metadata, data: Some(data), ..ConfigMap::default() }
+}
+
+async fn remove(client: &Client, namespace: &str) -> anyhow::Result<()> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    namespaces.delete(namespace, &DeleteParams::default()).await?;
+    Ok(())
+}
+
+fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {
+    values.sort_unstable();
+    values[values.len() / 2]
+}

@@ -1,0 +1,21 @@
+//! The delivery contract end to end, through the public API: a file a clause.
+//!
+//! `support` says which server a test runs on and what tests are made of.
+
+mod backoff;
+mod bad_input;
+mod coalesced;
+mod contained;
+mod drained;
+mod fair;
+mod handle;
+mod in_order;
+mod lives;
+mod mapping;
+mod misuse;
+mod nothing_lost;
+mod one_at_a_time;
+mod restart;
+mod resync;
+mod started;
+mod support;

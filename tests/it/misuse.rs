@@ -1,0 +1,65 @@
+//! Misuse that compiles is refused with an error that says what to do. What does not compile is shown in the docs of
+//! `EventLoop`.
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kubehandler::{CancellationToken, DefaultHandler, EventLoop, RegisterError, RunError};
+
+use crate::support::{on_both, quiet};
+
+#[test]
+fn a_loop_without_handlers_does_not_run() {
+    on_both(async |_world| {
+        let error = EventLoop::new("empty").run(CancellationToken::new(), 2).await.unwrap_err();
+        assert!(matches!(&error, RunError::NoHandlers { event_loop } if &**event_loop == "empty"), "{error:?}");
+        assert!(error.to_string().contains("register"), "{error}");
+    });
+}
+
+#[test]
+fn a_loop_without_workers_does_not_run() {
+    on_both(async |world| {
+        let recorder = world.recorder("recorder");
+        let error = world.event_loop(&[&recorder]).run(CancellationToken::new(), 0).await.unwrap_err();
+        assert!(matches!(error, RunError::NoWorkers { .. }), "{error:?}");
+        quiet().await;
+        assert!(world.network.sent().is_empty(), "and asks the server for nothing");
+    });
+}
+
+#[test]
+fn a_name_is_taken_once_whatever_the_kind() {
+    on_both(async |world| {
+        let mut event_loop = EventLoop::new("names");
+        event_loop.register(DefaultHandler::new("same", world.informers.informer::<ConfigMap>())).unwrap();
+        let again = event_loop.register(DefaultHandler::new("same", world.informers.informer::<Secret>()));
+        let error = again.unwrap_err();
+        assert!(matches!(&error, RegisterError::NameTaken { name } if &**name == "same"), "{error:?}");
+        assert!(error.to_string().contains("`same`"), "{error}");
+        // The loop is as it was: another name is welcome.
+        event_loop.register(DefaultHandler::new("other", world.informers.informer::<Secret>())).unwrap();
+    });
+}
+
+#[test]
+fn a_handler_without_a_name_is_refused() {
+    on_both(async |world| {
+        let mut event_loop = EventLoop::new("names");
+        let error = event_loop.register(DefaultHandler::new("", world.informers.informer::<ConfigMap>())).unwrap_err();
+        assert!(matches!(&error, RegisterError::NoName { .. }), "{error:?}");
+        assert!(error.to_string().contains("configmaps"), "it says which: {error}");
+    });
+}
+
+#[test]
+fn conflicting_options_on_one_shared_informer_are_refused_naming_both_handlers() {
+    on_both(async |world| {
+        let one = world.informers.informer::<ConfigMap>();
+        let other = world.informers.configured::<ConfigMap>(world.config().keep_managed_fields(true));
+        let mut event_loop = EventLoop::new("conflict");
+        event_loop.register(DefaultHandler::new("slim", one)).unwrap();
+        let error = event_loop.register(DefaultHandler::new("full", other)).unwrap_err().to_string();
+        for part in ["slim", "full", "keep_managed_fields"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+    });
+}
