@@ -7,13 +7,12 @@ use kube::{
 };
 use kubehandler_testkit::ApiServer;
 use serde_json::{Value, json};
-use tokio::time::Duration;
+use tokio::time::{Duration, sleep};
 
 use crate::support::{config_maps, create, next_event, next_events, pairs, send, watch_lines};
 
-async fn settle() {
-    tokio::time::sleep(Duration::from_secs(1)).await;
-}
+/// Longer than anything in the background takes.
+const SETTLED: Duration = Duration::from_secs(1);
 
 fn names(server: &ApiServer, resource: &str) -> Vec<String> {
     let name = |object: &Value| object["metadata"]["name"].as_str().unwrap().to_owned();
@@ -49,11 +48,11 @@ async fn dependents_follow_their_last_owner() {
     secret(&server, "of-a", &[&owners[0]], false).await;
     secret(&server, "of-both", &[&owners[0], &owners[1]], false).await;
     delete(&server, "a", PropagationPolicy::Background).await;
-    settle().await;
+    sleep(SETTLED).await;
     assert_eq!(names(&server, "secrets"), ["of-both"]);
     assert_eq!(server.objects("secrets")[0]["metadata"]["ownerReferences"].as_array().unwrap().len(), 1);
     delete(&server, "b", PropagationPolicy::Background).await;
-    settle().await;
+    sleep(SETTLED).await;
     assert!(names(&server, "secrets").is_empty());
 }
 
@@ -63,7 +62,7 @@ async fn an_object_born_without_its_owner_goes() {
     let mut owner = create(&server, &["a"]).await.remove(0);
     owner.metadata.uid = Some("11111111-2222-4333-8444-555555555555".to_owned());
     secret(&server, "x", &[&owner], false).await;
-    settle().await;
+    sleep(SETTLED).await;
     assert!(names(&server, "secrets").is_empty());
 }
 
@@ -76,12 +75,12 @@ async fn in_the_foreground_an_owner_waits_for_the_dependents_that_block_it() {
     let secrets: Api<Secret> = Api::namespaced(server.client(), "default");
     secrets.patch("x", &PatchParams::default(), &hold).await.unwrap();
     delete(&server, "a", PropagationPolicy::Foreground).await;
-    settle().await;
+    sleep(SETTLED).await;
     assert_eq!(names(&server, "configmaps"), ["a"]);
     assert!(secrets.get("x").await.unwrap().metadata.deletion_timestamp.is_some());
     let release = Patch::Merge(json!({"metadata": {"finalizers": null}}));
     secrets.patch("x", &PatchParams::default(), &release).await.unwrap();
-    settle().await;
+    sleep(SETTLED).await;
     assert!(names(&server, "configmaps").is_empty());
 }
 
@@ -91,7 +90,7 @@ async fn orphans_stay_and_lose_their_owner() {
     let owner = create(&server, &["a"]).await.remove(0);
     secret(&server, "x", &[&owner], true).await;
     delete(&server, "a", PropagationPolicy::Orphan).await;
-    settle().await;
+    sleep(SETTLED).await;
     assert!(names(&server, "configmaps").is_empty());
     assert_eq!(server.objects("secrets")[0]["metadata"].get("ownerReferences"), None);
 }
@@ -118,7 +117,7 @@ async fn a_namespace_empties_itself_and_goes() {
     let refused = json!({"metadata": {"name": "late"}});
     let (code, status) = send(&client, "POST", "/api/v1/namespaces/shop/configmaps", Some(refused)).await;
     assert_eq!((code, status["details"]["causes"][0]["reason"].as_str()), (403, Some("NamespaceTerminating")));
-    settle().await;
+    sleep(SETTLED).await;
     assert!(names(&server, "configmaps").is_empty());
     assert!(namespaces.get_opt("shop").await.unwrap().is_some());
 
