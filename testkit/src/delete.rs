@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cluster::{Cluster, Target},
+    definitions,
     kinds::Behavior,
     object,
     options::{DeleteOptions, Propagation},
@@ -68,6 +69,14 @@ impl Cluster {
     fn mark(&self, resource: &Resource, object: &mut Value, options: &DeleteOptions, grace: i64) -> bool {
         let before = object.clone();
         set_propagation(object, options.propagation);
+        if definitions::is_definition(resource) {
+            if !object::is_deleting(object) {
+                let now = self.clock.stamp();
+                object::metadata_mut(object).insert("deletionTimestamp".to_owned(), now.as_str().into());
+                definitions::mark_terminating(object, &now);
+            }
+            return *object != before;
+        }
         let is_namespace = is_namespace(resource);
         let meta = object::metadata_mut(object);
         let running: Option<i64> = meta.get("deletionGracePeriodSeconds").and_then(Value::as_i64);

@@ -16,9 +16,11 @@ use crate::{
     registry::{Resource, discovery},
     render::{self, Representation},
     route::{ResourceRoute, Route},
+    scale,
     selector::FieldSelector,
     server::{Answer, Call, Shared},
     status::{ApiError, Result, Status},
+    storage::Stored,
     watch::{WatchRequest, Watcher},
     write::{PatchType, Written},
 };
@@ -155,6 +157,10 @@ async fn get(shared: &Shared, call: &Call, target: &Target) -> Result<Answer> {
     reach(shared, wanted).await?;
     shared.with_cluster(|cluster| {
         let stored = cluster.lookup(target)?;
+        if target.subresource.as_deref() == Some("scale") {
+            let scale = Stored::unstored(scale::scale_of(&target.resource, &stored.value));
+            return Ok(Answer::json(200, render::object(&Resource::scale(), &scale, representation)));
+        }
         Ok(Answer::json(200, render::object(&target.resource, stored, representation)))
     })
 }
@@ -200,21 +206,27 @@ fn write(shared: &Shared, call: &Call, target: &Target, body: &[u8]) -> Result<A
     let content_type = call.header(header::CONTENT_TYPE).unwrap_or("application/json");
     let content_type = content_type.split(';').next().unwrap_or_default().trim();
     let options = WriteOptions::parse(&call.query, kind, &call.info.user_agent)?;
-    if target.subresource.as_deref() == Some("scale") {
-        return Err(ApiError::method_not_allowed());
-    }
+    let is_scale = target.subresource.as_deref() == Some("scale");
     let written = match call.info.verb.as_str() {
         "patch" => {
             let patch_type = PatchType::of(content_type).ok_or_else(ApiError::unsupported_patch_type)?;
-            shared.with_cluster(|cluster| cluster.patch(target, patch_type, body, &options))?
+            shared.with_cluster(|cluster| {
+                if is_scale {
+                    cluster.patch_scale(target, patch_type, body, &options)
+                } else {
+                    cluster.patch(target, patch_type, body, &options)
+                }
+            })?
         }
         _ if content_type != "application/json" => {
             return Err(ApiError::unsupported_media_type(&["application/json"]));
         }
         "create" => shared.with_cluster(|cluster| cluster.create(target, body, &options))?,
+        _ if is_scale => shared.with_cluster(|cluster| cluster.replace_scale(target, body, &options))?,
         _ => shared.with_cluster(|cluster| cluster.replace(target, body, &options))?,
     };
-    Ok(written_answer(&target.resource, &written, representation))
+    let scale = is_scale.then(Resource::scale);
+    Ok(written_answer(scale.as_ref().unwrap_or(&target.resource), &written, representation))
 }
 
 fn written_answer(resource: &Resource, written: &Written, representation: Representation) -> Answer {

@@ -6,6 +6,7 @@ mod builtin;
 mod clock;
 mod cluster;
 mod decode;
+mod definitions;
 mod delete;
 mod dispatch;
 mod fault;
@@ -32,6 +33,7 @@ mod record;
 mod registry;
 mod render;
 mod route;
+mod scale;
 #[allow(dead_code, unused_imports, reason = "the server's verbs call these as they land")]
 mod schema;
 mod selector;

@@ -154,13 +154,13 @@ fn partial(value: &Value) -> String {
 
 /// One page of a list.
 pub(crate) fn list(resource: &Resource, page: &Page, representation: Representation) -> String {
-    let meta = list_meta(page);
+    let custom = resource.is_custom() && representation == Representation::Object;
+    let meta = list_meta(page, custom);
     if let Representation::Table(form) = representation {
         let objects: Vec<&Stored> = page.objects.iter().map(AsRef::as_ref).collect();
         let meta = serde_json::from_str(&meta).unwrap_or_default();
         return table(resource, &objects, &meta, form);
     }
-    let custom = resource.is_custom() && representation == Representation::Object;
     let (api_version, kind) = match representation {
         Representation::Object => (resource.api_version(), resource.list_kind.as_str()),
         Representation::Metadata | Representation::Table(_) => (META_VERSION.to_owned(), "PartialObjectMetadataList"),
@@ -187,14 +187,17 @@ pub(crate) fn list(resource: &Resource, page: &Page, representation: Representat
     text
 }
 
-fn list_meta(page: &Page) -> String {
-    let token = if page.continue_token.is_empty() {
-        String::new()
-    } else {
-        format!(r#","continue":"{}""#, page.continue_token)
-    };
+/// A list's metadata. A custom list is printed from a map: sorted, and with an empty token on its last page.
+fn list_meta(page: &Page, custom: bool) -> String {
+    let (token, revision) = (&page.continue_token, page.revision);
     let remaining = page.remaining.map(|count| format!(r#","remainingItemCount":{count}"#)).unwrap_or_default();
-    format!(r#"{{"resourceVersion":"{}"{token}{remaining}}}"#, page.revision)
+    if custom {
+        format!(r#"{{"continue":"{token}"{remaining},"resourceVersion":"{revision}"}}"#)
+    } else if token.is_empty() {
+        format!(r#"{{"resourceVersion":"{revision}"{remaining}}}"#)
+    } else {
+        format!(r#"{{"resourceVersion":"{revision}","continue":"{token}"{remaining}}}"#)
+    }
 }
 
 /// One line of a watch.

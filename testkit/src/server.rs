@@ -88,12 +88,13 @@ impl Shared {
     /// Runs `act` on the state and wakes the watches if it changed something.
     pub(crate) fn with_cluster<T>(&self, act: impl FnOnce(&mut Cluster) -> T) -> T {
         let mut cluster = lock(&self.cluster);
-        let before = cluster.storage.revision();
+        let state = |cluster: &Cluster| (cluster.storage.revision(), cluster.registry.changes());
+        let before = state(&cluster);
         let result = act(&mut cluster);
-        let after = cluster.storage.revision();
+        let after = state(&cluster);
         if after != before {
             // Under the lock, so that revisions are announced in order.
-            self.revision.send_replace(after);
+            self.revision.send_replace(after.0);
         }
         result
     }

@@ -256,6 +256,11 @@ impl ApiError {
         error.with(Details { causes: vec![cause], ..Details::of(resource, name) })
     }
 
+    /// Nothing new of a kind that is going.
+    pub(crate) fn definition_terminating(resource: &GroupResource) -> Self {
+        Self::method_not_supported(resource, "create not allowed while custom resource definition is terminating")
+    }
+
     pub(crate) fn method_not_allowed() -> Self {
         let message = "the server does not allow this method on the requested resource";
         Self::new(405, "MethodNotAllowed", message).with(Details::default())

@@ -156,18 +156,21 @@ impl Watcher {
             if has_headers {
                 form = form.without_headers();
             }
+            let is_served = cluster.registry.serves(&request.target.resource);
             let changes = cluster.storage.read(reader, BATCH)?;
             let frames = changes.iter().filter_map(|change| {
                 let frame = event(request, change, form)?;
                 form = form.without_headers();
                 Some(frame)
             });
-            Ok::<_, crate::storage::Overtaken>(frames.collect::<Vec<_>>())
+            Ok::<_, crate::storage::Overtaken>((frames.collect::<Vec<_>>(), is_served))
         });
         match frames {
-            Ok(frames) => {
+            Ok((frames, is_served)) => {
                 self.has_headers |= !frames.is_empty();
                 self.ready.extend(frames);
+                // A definition that changes, or goes, takes the watches on its objects with it.
+                self.over |= !is_served;
             }
             // The real server ends a watch that cannot keep up, without a word.
             Err(_) => self.over = true,

@@ -62,6 +62,9 @@ impl Cluster {
         let mut object = decoded.object;
         match_namespace(target, &mut object)?;
         self.admit_namespace(target, &object)?;
+        if resource.is_terminating() {
+            return Err(ApiError::definition_terminating(&target.named()));
+        }
         if !object::resource_version(&object).is_empty() {
             return Err(ApiError::unclassified("resourceVersion should not be set on objects to be created"));
         }
@@ -199,7 +202,7 @@ impl Cluster {
     }
 
     /// Server-side apply, which creates what does not exist.
-    fn apply(&mut self, target: &Target, body: &[u8], options: &WriteOptions) -> Result<Written> {
+    pub(crate) fn apply(&mut self, target: &Target, body: &[u8], options: &WriteOptions) -> Result<Written> {
         let resource = Arc::clone(&target.resource);
         let applied = apply_body(body)?;
         let old = match self.lookup(target) {
@@ -244,7 +247,7 @@ impl Cluster {
     }
 
     /// Records who wrote what.
-    fn track(&self, target: &Target, old: Option<&Value>, object: &mut Value, options: &WriteOptions) {
+    pub(crate) fn track(&self, target: &Target, old: Option<&Value>, object: &mut Value, options: &WriteOptions) {
         let api_version = target.resource.api_version();
         let ownership = ownership(&target.resource, &api_version, target.subresource.as_deref());
         managed_fields::track_update(old, object, &options.manager, &ownership, &self.clock.stamp());
@@ -303,7 +306,7 @@ fn ownership<'r>(
 }
 
 /// The configuration in an apply's body.
-fn apply_body(body: &[u8]) -> Result<Value> {
+pub(crate) fn apply_body(body: &[u8]) -> Result<Value> {
     let refuse = |why: &str| ApiError::bad_request(format!("error decoding YAML: {why}"));
     let value: Value = serde_json::from_slice(body).map_err(|error| refuse(&decode::words(&error)))?;
     if !value.is_object() {
@@ -328,7 +331,7 @@ fn match_namespace(target: &Target, object: &mut Value) -> Result<()> {
     Ok(())
 }
 
-fn check_uid(target: &Target, old: &Stored, object: &Value) -> Result<()> {
+pub(crate) fn check_uid(target: &Target, old: &Stored, object: &Value) -> Result<()> {
     let (wanted, found) = (object::uid(object), object::uid(&old.value));
     if wanted.is_empty() || wanted == found {
         return Ok(());
@@ -342,7 +345,7 @@ fn check_uid(target: &Target, old: &Stored, object: &Value) -> Result<()> {
     Err(ApiError::conflict(&target.named(), &target.name, &why))
 }
 
-fn match_name(target: &Target, object: &Value) -> Result<()> {
+pub(crate) fn match_name(target: &Target, object: &Value) -> Result<()> {
     let (found, wanted) = (object::name(object), target.name.as_str());
     if found.is_empty() {
         let message =
@@ -373,7 +376,7 @@ fn check_version(target: &Target, old: &Stored, object: &Value, behavior: Behavi
     }
 }
 
-fn parse_patch(body: &[u8]) -> Result<Value> {
+pub(crate) fn parse_patch(body: &[u8]) -> Result<Value> {
     serde_json::from_slice(body)
         .map_err(|error| ApiError::bad_request(format!("error decoding patch: {}", decode::words(&error))))
 }

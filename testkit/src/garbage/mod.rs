@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     cluster::{Cluster, Target},
+    definitions,
     delete::{FOREGROUND, ORPHAN, may_go},
     object,
     options::{DeleteOptions, Propagation},
@@ -102,6 +103,10 @@ impl Cluster {
         self.graph = graph;
         for namespace in terminating {
             self.empty_namespace(&namespace);
+        }
+        let definitions = definitions::collection();
+        if changes.iter().any(|(collection, _)| *collection == definitions) || self.has_terminating_definitions() {
+            self.tend_definitions();
         }
     }
 

@@ -204,6 +204,11 @@ impl Row {
     }
 }
 
+/// `autoscaling/v1` `Scale`.
+pub(super) fn scale() -> Resource {
+    Row { group: "autoscaling", plural: "scales", kind: "Scale", ..ROW }.resource()
+}
+
 pub(super) fn resources() -> Vec<Resource> {
     ROWS.iter().map(Row::resource).collect()
 }

@@ -6,13 +6,15 @@
 //! Invariant: one resource a (group, version, plural); the order of groups is the real server's, custom ones sorted after it.
 
 mod builtin;
+mod custom;
 pub(crate) mod discovery;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde_json::{Value, json};
 
-use crate::{schema::Schema, table::PrinterColumn};
+use self::custom::Version;
+use crate::{object, schema::Schema, table::PrinterColumn};
 
 /// A resource without its version: `deployments.apps`; what is stored, selected and denied.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,6 +100,8 @@ pub(crate) struct CustomVersion {
     pub(crate) columns: Vec<PrinterColumn>,
     /// Where `scale` finds its numbers.
     pub(crate) scale: Option<ScalePaths>,
+    /// The definition is going: nothing new may be created.
+    pub(crate) terminating: bool,
 }
 
 /// The fields behind a custom resource's scale subresource, as paths such as `.spec.replicas`.
@@ -109,6 +113,11 @@ pub(crate) struct ScalePaths {
 }
 
 impl Resource {
+    /// The kind that every scale subresource speaks. It has no objects of its own.
+    pub(crate) fn scale() -> Self {
+        builtin::scale()
+    }
+
     /// `v1` or `apps/v1`.
     pub(crate) fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
@@ -120,6 +129,11 @@ impl Resource {
 
     pub(crate) fn is_custom(&self) -> bool {
         matches!(self.origin, Origin::Custom(_))
+    }
+
+    /// Whether the definition behind it is going.
+    pub(crate) fn is_terminating(&self) -> bool {
+        matches!(&self.origin, Origin::Custom(version) if version.terminating)
     }
 
     /// The type of a built-in resource, by its name in the table of types.
@@ -170,12 +184,31 @@ impl Resource {
 pub(crate) struct Registry {
     /// In the order in which `/apis` lists groups.
     builtin: Vec<Arc<Resource>>,
-    custom: BTreeMap<(String, String, String), Arc<Resource>>,
+    /// By group, version (the preferred one first) and plural.
+    custom: BTreeMap<(String, Version, String), Arc<Resource>>,
+    /// What `custom` was made from, by the name of the definition.
+    sources: BTreeMap<String, Source>,
+    /// Counts the changes of `custom`.
+    changes: u64,
+}
+
+/// The state of a definition that resources were made from: uid, generation, whether it is going, and the names it has.
+type Source = (String, i64, bool, Option<Value>);
+
+fn source(definition: &Value) -> Source {
+    let generation = object::at(definition, &["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0);
+    let names = definition.pointer("/status/acceptedNames").cloned();
+    (object::uid(definition).to_owned(), generation, object::is_deleting(definition), names)
 }
 
 impl Registry {
     pub(crate) fn new() -> Self {
-        Self { builtin: builtin::resources().into_iter().map(Arc::new).collect(), custom: BTreeMap::new() }
+        Self {
+            builtin: builtin::resources().into_iter().map(Arc::new).collect(),
+            custom: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            changes: 0,
+        }
     }
 
     pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {
@@ -184,8 +217,51 @@ impl Registry {
             .iter()
             .find(|resource| resource.group == group && resource.version == version && resource.plural == plural);
         of_builtin
-            .or_else(|| self.custom.get(&(group.to_owned(), version.to_owned(), plural.to_owned())))
+            .or_else(|| self.custom.get(&(group.to_owned(), Version::new(version), plural.to_owned())))
             .map(Arc::clone)
+    }
+
+    /// Serves what these definitions define and nothing else that is custom. Resources whose definition has not changed stay
+    /// the same, by identity: running watches go by that.
+    pub(crate) fn define<'d>(&mut self, definitions: impl IntoIterator<Item = &'d Value>) {
+        let mut sources = BTreeMap::new();
+        for definition in definitions {
+            let (name, source) = (object::name(definition).to_owned(), source(definition));
+            if self.sources.get(&name) != Some(&source) {
+                let group = definition.pointer("/spec/group").and_then(Value::as_str).unwrap_or_default();
+                let plural = definition.pointer("/spec/names/plural").and_then(Value::as_str).unwrap_or_default();
+                self.undefine(&GroupResource::new(group, plural));
+                for resource in custom::resources(definition) {
+                    let key = (resource.group.clone(), Version::new(&resource.version), resource.plural.clone());
+                    self.custom.insert(key, Arc::new(resource));
+                }
+            }
+            sources.insert(name, source);
+        }
+        let gone: Vec<String> = self.sources.keys().filter(|name| !sources.contains_key(*name)).cloned().collect();
+        for name in gone {
+            self.undefine(&GroupResource::parse(&name));
+        }
+        self.sources = sources;
+    }
+
+    /// Serves a custom resource no longer.
+    fn undefine(&mut self, resource: &GroupResource) {
+        self.changes += 1;
+        self.custom.retain(|_, known| known.collection != *resource);
+    }
+
+    /// Counts up whenever what is served changes.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Whether a resource is still served, and still the same: its definition has neither changed nor gone.
+    pub(crate) fn serves(&self, resource: &Arc<Resource>) -> bool {
+        !resource.is_custom()
+            || self
+                .find(&resource.group, &resource.version, &resource.plural)
+                .is_some_and(|found| Arc::ptr_eq(&found, resource))
     }
 
     /// The resource in any of its versions, the preferred one first.

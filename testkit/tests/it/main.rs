@@ -1,5 +1,6 @@
 //! The test API server as a client sees it, through `kube::Client`.
 
+mod definitions;
 mod faults;
 mod garbage;
 mod objects;
