@@ -4,7 +4,7 @@
 //
 //	cd testcluster && go run ./kinds > ../testkit/src/builtin/types.txt
 //
-// Names, types and `omitempty` come from the struct tags; how lists and maps merge, and the defaults that list keys
+// Names, types, `omitempty` and the numbers of protobuf come from the struct tags; how lists and maps merge, and the defaults that list keys
 // have, come from the generated OpenAPI definitions, which client-side and server-side apply follow too.
 package main
 
@@ -37,7 +37,7 @@ var roots = []any{
 	corev1.Namespace{}, corev1.Pod{}, corev1.Service{}, corev1.ConfigMap{}, corev1.Secret{}, corev1.ServiceAccount{},
 	corev1.Node{}, corev1.Event{}, eventsv1.Event{}, appsv1.Deployment{}, appsv1.ReplicaSet{}, autoscalingv1.Scale{},
 	coordinationv1.Lease{}, rbacv1.Role{}, rbacv1.RoleBinding{}, rbacv1.ClusterRole{}, rbacv1.ClusterRoleBinding{},
-	apiextensionsv1.CustomResourceDefinition{},
+	apiextensionsv1.CustomResourceDefinition{}, metav1.DeleteOptions{},
 }
 
 // scalars are the types with a JSON form of their own.
@@ -121,12 +121,14 @@ func (p *printer) visit(t reflect.Type) {
 		header += " atomic"
 	}
 	p.lines[id] = []string{header}
-	fields := p.fields(t, schema)
+	fields := p.fields(t, schema, "")
 	sort.Strings(fields)
 	p.lines[id] = append(p.lines[id], fields...)
 }
 
-func (p *printer) fields(t reflect.Type, schema spec.Schema) []string {
+// fields prints the fields of a type. Those of an embedded struct are the type's own in JSON and a message of their own
+// in protobuf, whose number is the prefix.
+func (p *printer) fields(t reflect.Type, schema spec.Schema, prefix string) []string {
 	var fields []string
 	for i := range t.NumField() {
 		field := t.Field(i)
@@ -136,7 +138,11 @@ func (p *printer) fields(t reflect.Type, schema spec.Schema) []string {
 		}
 		if tag == "" {
 			if field.Anonymous && strings.Contains(options, "inline") || field.Anonymous && options == "" {
-				fields = append(fields, p.fields(field.Type, schema)...)
+				below := "-" // An embedded struct without a number is not sent.
+				if number := protobufNumber(field); number != "" {
+					below = prefix + number + "."
+				}
+				fields = append(fields, p.fields(field.Type, schema, below)...)
 				continue
 			}
 			if !field.IsExported() || field.Tag.Get("json") == "" {
@@ -147,10 +153,21 @@ func (p *printer) fields(t reflect.Type, schema spec.Schema) []string {
 		if omits(field.Type, options) {
 			line += "?"
 		}
+		if number := protobufNumber(field); number != "" && !strings.HasPrefix(prefix, "-") {
+			line += " #" + prefix + number
+		}
 		line += extensions(schema.Properties[tag])
 		fields = append(fields, line)
 	}
 	return fields
+}
+
+func protobufNumber(field reflect.StructField) string {
+	parts := strings.Split(field.Tag.Get("protobuf"), ",")
+	if len(parts) < 2 {
+		return ""
+	}
+	return parts[1]
 }
 
 // omits tells whether a zero value is left out. `omitempty` does nothing for a struct.

@@ -1,20 +1,17 @@
-//! Serves an empty cluster for `kubectl`: `cargo run -p kubehandler-testkit --example serve -- [ADDRESS [KUBECONFIG]]`.
+//! Serves the test API server on a port and prints a kubeconfig for it:
 //!
-//! Writes a kubeconfig (`kubeconfig` in the current folder by default) and serves until it is interrupted.
-
-use std::net::SocketAddr;
+//! ```text
+//! cargo run -p kubehandler-testkit --example serve -- 8001 > kubeconfig
+//! kubectl --kubeconfig kubeconfig get namespaces
+//! ```
 
 use kubehandler_testkit::ApiServer;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let address: SocketAddr = arguments.next().as_deref().unwrap_or("127.0.0.1:0").parse()?;
-    let path = arguments.next().unwrap_or_else(|| "kubeconfig".to_owned());
-    let server = ApiServer::new();
-    let listening = server.listen(address).await?;
-    std::fs::write(&path, listening.kubeconfig_yaml())?;
-    println!("{} serves until Ctrl-C; kubectl --kubeconfig {path} get namespaces", listening.url());
+    let port: u16 = std::env::args().nth(1).map_or(Ok(0), |port| port.parse())?;
+    let listening = ApiServer::new().listen(([127, 0, 0, 1], port).into()).await?;
+    println!("{}", listening.kubeconfig_yaml());
     std::future::pending::<()>().await;
     Ok(())
 }

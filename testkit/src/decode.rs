@@ -9,6 +9,7 @@ use crate::{
     field::go_quote,
     object,
     options::FieldValidation,
+    protobuf,
     registry::Resource,
     schema::Schema,
     status::{ApiError, Result},
@@ -24,12 +25,55 @@ pub(crate) struct Decoded {
     pub(crate) unknown: Vec<String>,
 }
 
+/// How a body is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MediaType {
+    Json,
+    Yaml,
+    Protobuf,
+}
+
+impl MediaType {
+    /// By content type, parameters cut off.
+    ///
+    /// # Errors
+    /// 415 for a type that the kind cannot be read from.
+    pub(crate) fn of(content_type: &str, resource: &Resource) -> Result<Self> {
+        let has_messages = resource.type_name().is_some_and(protobuf::reads);
+        match content_type {
+            "application/json" => Ok(Self::Json),
+            "application/yaml" => Ok(Self::Yaml),
+            "application/vnd.kubernetes.protobuf" if has_messages => Ok(Self::Protobuf),
+            _ if has_messages => Err(ApiError::unsupported_media_type(&[
+                "application/json",
+                "application/yaml",
+                "application/vnd.kubernetes.protobuf",
+            ])),
+            _ => Err(ApiError::unsupported_media_type(&["application/json", "application/yaml"])),
+        }
+    }
+}
+
+/// The body of a create or replace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Body<'b> {
+    pub(crate) media_type: MediaType,
+    pub(crate) bytes: &'b [u8],
+}
+
 /// Reads the body of a create or replace.
-pub(crate) fn object(resource: &Resource, body: &[u8]) -> Result<Decoded> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| unrecognized(resource, &words(&error), body))?;
+pub(crate) fn object(resource: &Resource, body: Body<'_>) -> Result<Decoded> {
+    let value: Value = match (body.media_type, resource.type_name()) {
+        (MediaType::Protobuf, Some(name)) => {
+            protobuf::read(body.bytes, name).map_err(|why| unrecognized_message(resource, &why))?
+        }
+        (MediaType::Yaml, _) => serde_saphyr::from_slice(body.bytes)
+            .map_err(|_| unrecognized_message(resource, "yaml: cannot be parsed"))?,
+        _ => serde_json::from_slice(body.bytes).map_err(|error| unrecognized(resource, &words(&error), body.bytes))?,
+    };
     if !value.is_object() {
         let why = format!("json: cannot unmarshal {} into Go value of type struct", type_name(&value));
-        return Err(unrecognized(resource, &why, body));
+        return Err(unrecognized(resource, &why, body.bytes));
     }
     decode(resource, &value, |_, why| cannot_be_handled(resource, why))
 }
@@ -122,6 +166,11 @@ pub(crate) fn judge_unknown(
 fn cannot_be_handled(resource: &Resource, why: &str) -> ApiError {
     let (kind, version) = (&resource.kind, &resource.version);
     ApiError::bad_request(format!("{kind} in version {} cannot be handled as a {kind}: {why}", go_quote(version)))
+}
+
+/// As [`unrecognized`], for bodies that are no text.
+fn unrecognized_message(resource: &Resource, why: &str) -> ApiError {
+    ApiError::bad_request(format!("the object provided is unrecognized (must be of type {}): {why}", resource.kind))
 }
 
 fn unrecognized(resource: &Resource, why: &str, body: &[u8]) -> ApiError {

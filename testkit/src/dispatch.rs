@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 
 use crate::{
     cluster::Target,
+    decode::{Body, MediaType},
     delete::{self, Deleted},
     openapi,
     options::{DeleteOptions, ListOptions, WriteOptions},
+    protobuf,
     registry::{Resource, discovery},
     render::{self, Representation},
     route::{ResourceRoute, Route},
@@ -27,6 +29,7 @@ use crate::{
 
 /// What the server says it is.
 const VERSION: &str = "v1.36.3";
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 /// Carries out a request.
 pub(crate) async fn carry_out(shared: &Arc<Shared>, call: Call, body: &Bytes) -> Result<Answer> {
@@ -218,12 +221,15 @@ fn write(shared: &Shared, call: &Call, target: &Target, body: &[u8]) -> Result<A
                 }
             })?
         }
-        _ if content_type != "application/json" => {
-            return Err(ApiError::unsupported_media_type(&["application/json"]));
+        verb => {
+            let media_type = MediaType::of(content_type, &target.resource)?;
+            let body = Body { media_type, bytes: body };
+            shared.with_cluster(|cluster| match verb {
+                "create" => cluster.create(target, body, &options),
+                _ if is_scale => cluster.replace_scale(target, body, &options),
+                _ => cluster.replace(target, body, &options),
+            })?
         }
-        "create" => shared.with_cluster(|cluster| cluster.create(target, body, &options))?,
-        _ if is_scale => shared.with_cluster(|cluster| cluster.replace_scale(target, body, &options))?,
-        _ => shared.with_cluster(|cluster| cluster.replace(target, body, &options))?,
     };
     let scale = is_scale.then(Resource::scale);
     Ok(written_answer(scale.as_ref().unwrap_or(&target.resource), &written, representation))
@@ -238,9 +244,14 @@ fn delete_options(call: &Call, body: &[u8]) -> Result<DeleteOptions> {
     if body.is_empty() {
         return DeleteOptions::parse(&call.query, None);
     }
-    let body: Value = serde_json::from_slice(body).map_err(|error| {
-        ApiError::bad_request(format!("couldn't get version/kind; json parse error: {}", crate::decode::words(&error)))
-    })?;
+    let refuse = |why: &str| ApiError::bad_request(format!("couldn't get version/kind; {why}"));
+    let is_message = call.header(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with(PROTOBUF));
+    let body: Value = if is_message {
+        protobuf::read(body, "meta/v1.DeleteOptions").map_err(|why| refuse(&why))?
+    } else {
+        serde_json::from_slice(body)
+            .map_err(|error| refuse(&format!("json parse error: {}", crate::decode::words(&error))))?
+    };
     DeleteOptions::parse(&call.query, Some(&body))
 }
 

@@ -27,6 +27,7 @@ mod openapi;
 mod options;
 #[allow(dead_code, unused_imports, reason = "the server's verbs call these as they land")]
 mod patch;
+mod protobuf;
 mod read;
 mod record;
 #[allow(dead_code, reason = "verbs that use the rest follow")]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     cluster::{Cluster, Target},
-    decode,
+    decode::{self, Body},
     field::FieldError,
     object,
     options::WriteOptions,
@@ -88,7 +88,7 @@ fn selector_text(selector: &Value) -> String {
 
 impl Cluster {
     /// `PUT` of a scale.
-    pub(crate) fn replace_scale(&mut self, target: &Target, body: &[u8], options: &WriteOptions) -> Result<Written> {
+    pub(crate) fn replace_scale(&mut self, target: &Target, body: Body<'_>, options: &WriteOptions) -> Result<Written> {
         let kind = Resource::scale();
         let decoded = decode::object(&kind, body)?;
         write::match_name(target, &decoded.object)?;

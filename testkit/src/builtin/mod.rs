@@ -6,8 +6,9 @@
 //!
 //! ```text
 //! core/v1.Container                         a type: package, name, and `atomic` if it is owned as a whole
-//!  ports []core/v1.ContainerPort? map=containerPort,protocol patch=merge patch-key=containerPort
-//!  ^name ^type                  ^ ^how items are told apart  ^how a strategic merge patch merges
+//!  ports []core/v1.ContainerPort? #6 map=containerPort,protocol patch=merge patch-key=containerPort
+//!  ^name ^type                  ^ ^  ^how items are told apart  ^how a strategic merge patch merges
+//!                               |  the number in protobuf; `#1.2` is number 2 of an embedded message 1
 //!                               left out when empty
 //! ```
 //!

@@ -45,6 +45,8 @@ pub(crate) struct Field {
     pub(crate) is_pointer: bool,
     /// A zero value is left out of the JSON.
     pub(crate) omits_zero: bool,
+    /// The number in protobuf, below those of the messages that Go embeds; empty for what is not sent.
+    pub(crate) numbers: Vec<u32>,
     pub(crate) merging: Merging,
     pub(crate) patch: PatchStrategy,
     pub(crate) default: Option<Value>,
@@ -118,11 +120,16 @@ fn parse_field(line: &'static str) -> Option<(&'static str, Field)> {
         kind: parse_kind(kind),
         is_pointer,
         omits_zero,
+        numbers: Vec::new(),
         merging: Merging::Default,
         patch: PatchStrategy::default(),
         default: None,
     };
     for word in words {
+        if let Some(numbers) = word.strip_prefix('#') {
+            field.numbers = numbers.split('.').filter_map(|number| number.parse().ok()).collect();
+            continue;
+        }
         match word.split_once('=') {
             None if word == "atomic" => field.merging = Merging::Atomic,
             None if word == "set" => field.merging = Merging::Set,
@@ -195,6 +202,7 @@ mod tests {
         assert_eq!(ports.merging, Merging::Map(vec!["containerPort", "protocol"]));
         assert_eq!((ports.patch.merges, ports.patch.key), (true, Some("containerPort")));
         assert_eq!(find("core/v1.ContainerPort").unwrap().fields["protocol"].default, Some(json!("TCP")));
+        assert_eq!(find("core/v1.Volume").unwrap().fields["emptyDir"].numbers, [2, 2]);
         assert!(find("apps/v1.DeploymentSpec").unwrap().fields["strategy"].patch.retains_keys);
         assert!(find("meta/v1.LabelSelector").unwrap().is_atomic);
     }
