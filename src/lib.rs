@@ -57,6 +57,7 @@
 //! | set deadlines, resyncs, weights, retry caps; be woken by owned objects | [`HandlerOptions`] |
 //! | steer what follows an error | [`Retry`], [`Permanent`] |
 //! | be called again later | [`Context::requeue_after`] |
+//! | use the queue without an event loop | [`WorkQueue`] |
 //! | look into a running loop, release a parked key | [`EventLoopHandle`] |
 //! | stop, and know what was left undone | the [`CancellationToken`] given to [`EventLoop::run`], [`RunReport`] |
 //!

@@ -61,6 +61,13 @@ pub(crate) const LAYERS: &[Layer] = &[
         package: "",
         part: "queue",
         may_know: Some(&["clock", "sync"]),
+        must_not_know: &["kube", "k8s_openapi", "kubehandler_core::dispatch", "kubehandler_core::store"],
+    },
+    Layer {
+        package: "",
+        part: "work_queue",
+        // Of the event loop only its words: how a run ends, and the errors that steer retries.
+        may_know: Some(&["clock", "event_loop", "queue", "sync"]),
         must_not_know: &["k8s_openapi", "kubehandler_core::dispatch", "kubehandler_core::store"],
     },
     Layer {
