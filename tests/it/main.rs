@@ -9,6 +9,7 @@ mod contained;
 mod drained;
 mod fair;
 mod handle;
+mod handlers;
 mod in_order;
 mod lives;
 mod mapping;
