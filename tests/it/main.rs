@@ -13,6 +13,7 @@ mod handlers;
 mod in_order;
 mod lives;
 mod mapping;
+mod missing;
 mod misuse;
 mod nothing_lost;
 mod one_at_a_time;

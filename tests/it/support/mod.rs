@@ -25,6 +25,7 @@ pub(crate) mod network;
 pub(crate) mod recorder;
 pub(crate) mod running;
 pub(crate) mod wait;
+pub(crate) mod widgets;
 pub(crate) mod world;
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
