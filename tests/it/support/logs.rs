@@ -1,10 +1,25 @@
 //! What the code under test logs.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+/// To be called before the code under test logs for the first time.
+///
+/// `tracing` remembers of each log statement whether anybody wants it. One that a thread reaches for the first time while
+/// another begins to capture may be remembered as unwanted. With somebody who may change their mind at any time, nothing
+/// is remembered.
+pub(crate) fn prepare() {
+    static PREPARED: Once = Once::new();
+    PREPARED.call_once(|| {
+        let undecided = tracing_subscriber::registry().with(dynamic_filter_fn(|_, _| false));
+        tracing::subscriber::set_global_default(undecided).expect("the first one");
+    });
+}
 
 /// Captures everything logged in this thread, down to `trace` and from all crates, until it is dropped.
 pub(crate) struct Logs {

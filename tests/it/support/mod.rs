@@ -115,6 +115,7 @@ fn run(runtime: &Runtime, test: impl AsyncFnOnce(&World)) {
 }
 
 fn run_in(runtime: &Runtime, world: impl Future<Output = World>, test: impl AsyncFnOnce(&World)) {
+    logs::prepare();
     // Virtual hours are cheap, and tests of the backoff use them; a test that hangs leaps here at once.
     let limit = if is_real() { Duration::from_secs(180) } else { Duration::from_secs(48 * 3600) };
     runtime.block_on(async {
