@@ -100,6 +100,10 @@ impl Lane {
         keys.len()
     }
 
+    fn has_met(&self, key: &ObjectKey) -> bool {
+        self.ledger().record(key).is_some()
+    }
+
     pub(crate) fn record_name(&self, key: &ObjectKey) -> Option<&'static str> {
         self.ledger().record(key).map(kubehandler_core::dispatch::Record::name)
     }
@@ -187,10 +191,12 @@ impl WakeOwners {
             if *owner.kind != *resource.kind || owner.group() != resource.group {
                 continue;
             }
-            // An owner is in its objects' namespace or cluster-scoped. A key that the cache does not hold is dropped
-            // by the worker that takes it, which spares the lock of another informer's store here.
+            // An owner is in its objects' namespace or cluster-scoped. One that the handler has not met is left alone:
+            // if there is one, its own `add` is still to come, and will see what this change brought.
             for namespace in [owned.key().namespace(), None] {
-                if let Ok(key) = ObjectKey::new(namespace, &owner.name) {
+                if let Ok(key) = ObjectKey::new(namespace, &owner.name)
+                    && self.lane.has_met(&key)
+                {
                     self.queue.add(self.lane.flow, &key, Wake::new(Cause::Mapped));
                 }
                 if owned.key().namespace().is_none() {
@@ -202,18 +208,16 @@ impl WakeOwners {
 }
 
 impl Subscriber for WakeOwners {
-    fn changed(&self, change: Change<'_>, origin: Origin) {
-        match (change, origin) {
-            // Before the start every owner waits for its `add` anyway (C9).
-            (_, Origin::InitialList | Origin::Replay) => {}
-            (Change::Added { new }, _) => self.wake(&new.object),
-            (Change::Updated { old, new }, _) => {
+    fn changed(&self, change: Change<'_>, _: Origin) {
+        match change {
+            Change::Added { new } => self.wake(&new.object),
+            Change::Updated { old, new } => {
                 if old.owners() != new.object.owners() {
                     self.wake(old);
                 }
                 self.wake(&new.object);
             }
-            (Change::Removed { last, .. }, _) => self.wake(last),
+            Change::Removed { last, .. } => self.wake(last),
         }
     }
 }

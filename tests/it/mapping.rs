@@ -7,10 +7,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource as _;
 use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
-use kubehandler::{Cause, HandlerOptions};
+use kubehandler::{Cause, HandlerOptions, OnMissing};
 use serde_json::json;
 
-use crate::support::{Recorder, Running, World, on_both, quiet};
+use crate::support::{Recorder, Running, World, eventually, on_both, quiet};
 
 /// A loop whose handler of `ConfigMaps` owns Secrets.
 async fn owner(world: &World) -> (Recorder, Running) {
@@ -90,7 +90,7 @@ fn a_deletion_that_a_relist_finds_wakes_the_last_known_owner() {
             })
             .await;
         // The 410 meets whichever watch asks first; the other one resumes. Either way the deletion is found.
-        crate::support::eventually("the owner was woken", || recorder.story("a").len() == before + 1).await;
+        eventually("the owner was woken", || recorder.story("a").len() == before + 1).await;
         assert!(is_mapped(&recorder, "a"));
     });
 }
@@ -142,5 +142,39 @@ fn a_mapped_wake_joins_with_the_owners_own_change() {
         recorder.settles("a", ["add 1", "update 2"]).await;
         let causes: Vec<_> = recorder.last("a").causes.iter().collect();
         assert_eq!(causes, [Cause::Change, Cause::Mapped]);
+    });
+}
+
+#[test]
+fn owned_objects_of_a_kind_that_is_found_after_the_start_wake_their_owners() {
+    on_both(async |world| {
+        let missing = world.network.answer(404, |sent| sent.is_about("secrets"));
+        let secrets = world.informers.configured::<Secret>(world.config().on_missing(OnMissing::StartWithout));
+        let (recorder, _running) = world.start_with(1, HandlerOptions::default().owns(&secrets)).await;
+        let a = world.create("a", "1").await;
+        recorder.tells("a", ["add 1"]).await;
+        create(world, "s", vec![reference(&a)]).await;
+        drop(missing);
+        recorder.settles("a", ["add 1", "update 1"]).await;
+        assert!(is_mapped(&recorder, "a"));
+    });
+}
+
+#[test]
+fn an_owner_that_the_handler_has_not_met_is_no_work_left_undone() {
+    on_both(async |world| {
+        let secrets = world.informers.informer::<Secret>();
+        let (recorder, running) = world.start_with(1, HandlerOptions::default().owns(&secrets)).await;
+        let a = world.create("a", "1").await;
+        let gate = world.busy(&recorder).await;
+        world.delete("a").await;
+        let unknown = OwnerReference { name: "nobody".to_owned(), ..reference(&a) };
+        create(world, "s", vec![unknown]).await;
+        eventually("it was seen", || secrets.len() == 1).await;
+        quiet().await;
+        let mut keys: Vec<_> = running.handle.snapshot().keys.into_iter().map(|key| key.key).collect();
+        keys.retain(|key| key.name() == "nobody");
+        assert!(keys.is_empty(), "{keys:?}");
+        gate.open();
     });
 }
