@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kubehandler_core::queue::{BackoffConfig, FlowConfig, RetryLimit};
 
-use crate::informer::{Informer, SharedInformer};
+use crate::informer::{Informer, OptionsConflict, SharedInformer};
 
 /// How one handler's calls are scheduled and retried. The defaults are the delivery contract's.
 ///
@@ -23,11 +23,19 @@ pub struct HandlerOptions {
     pub(crate) deadline: Duration,
     pub(crate) resync: Option<Duration>,
     pub(crate) owned: Vec<Arc<Informer>>,
+    // Those of `owned` that were asked for with other options before: registration refuses them.
+    pub(crate) conflicts: Vec<(Arc<Informer>, OptionsConflict)>,
 }
 
 impl Default for HandlerOptions {
     fn default() -> Self {
-        Self { flow: FlowConfig::default(), deadline: Duration::from_secs(300), resync: None, owned: Vec::new() }
+        Self {
+            flow: FlowConfig::default(),
+            deadline: Duration::from_secs(300),
+            resync: None,
+            owned: Vec::new(),
+            conflicts: Vec::new(),
+        }
     }
 }
 
@@ -92,6 +100,8 @@ impl HandlerOptions {
     /// owner that the handler's informer does not hold is ignored. No call is made before `informer` has synced, too.
     pub fn owns<C>(mut self, informer: &SharedInformer<C>) -> Self {
         self.owned.push(Arc::clone(informer.informer()));
+        let conflict = informer.conflict().map(|conflict| (Arc::clone(informer.informer()), conflict.clone()));
+        self.conflicts.extend(conflict);
         self
     }
 }

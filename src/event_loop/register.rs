@@ -159,7 +159,8 @@ impl EventLoop {
     /// Adds a handler. Its informer is not started before [`run`](Self::run).
     ///
     /// # Errors
-    /// The handler has no name, or the name of one that is registered.
+    /// The handler has no name, or the name of one that is registered; or its informer, or one that it
+    /// [`owns`](super::HandlerOptions::owns), was asked for with other options before.
     pub fn register(&mut self, handler: impl EventHandler) -> Result<(), RegisterError> {
         let name: Arc<str> = handler.name().into();
         let informer = Arc::clone(handler.informer().informer());
@@ -169,16 +170,14 @@ impl EventLoop {
         if self.shared.lanes().iter().any(|lane| lane.name == name) {
             return Err(RegisterError::NameTaken { name });
         }
-        if let Some(conflict) = handler.informer().conflict() {
-            let other = self
-                .shared
-                .lanes()
-                .iter()
-                .find(|lane| lane.informer.id() == informer.id())
-                .map(|lane| Arc::clone(&lane.name));
+        let options = handler.options();
+        let own = handler.informer().conflict().map(|conflict| (&informer, conflict));
+        let owned = options.conflicts.iter().map(|(informer, conflict)| (informer, conflict));
+        if let Some((shared, conflict)) = own.into_iter().chain(owned).next() {
+            let uses = |lane: &&Arc<Lane>| lane.informers().any(|informer| informer.id() == shared.id());
+            let other = self.shared.lanes().iter().find(uses).map(|lane| Arc::clone(&lane.name));
             return Err(RegisterError::Conflict { name, other, conflict: conflict.clone() });
         }
-        let options = handler.options();
         let flow = self.shared.queue.add_flow(options.flow.clone());
         let handler: Arc<dyn ErasedHandler> = Arc::new(handler);
         self.shared.push_lane(Lane::new(name, flow, handler, informer, options));

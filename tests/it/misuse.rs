@@ -2,7 +2,7 @@
 //! `EventLoop`.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kubehandler::{CancellationToken, DefaultHandler, EventLoop, RegisterError, RunError};
+use kubehandler::{CancellationToken, DefaultHandler, EventLoop, HandlerOptions, RegisterError, RunError};
 
 use crate::support::{on_both, quiet};
 
@@ -59,6 +59,27 @@ fn conflicting_options_on_one_shared_informer_are_refused_naming_both_handlers()
         event_loop.register(DefaultHandler::new("slim", one)).unwrap();
         let error = event_loop.register(DefaultHandler::new("full", other)).unwrap_err().to_string();
         for part in ["slim", "full", "keep_managed_fields"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+    });
+}
+
+#[test]
+fn conflicting_options_on_an_informer_of_owned_objects_are_refused_too() {
+    on_both(async |world| {
+        let one = world.informers.informer::<Secret>();
+        let other = world.informers.configured::<Secret>(world.config().keep_managed_fields(true));
+        let mut event_loop = EventLoop::new("conflict");
+        event_loop
+            .register(
+                DefaultHandler::new("slim", world.informers.informer::<ConfigMap>())
+                    .options(HandlerOptions::default().owns(&one)),
+            )
+            .unwrap();
+        let owner = DefaultHandler::new("full", world.informers.informer::<ConfigMap>());
+        let owner = owner.options(HandlerOptions::default().owns(&other));
+        let error = event_loop.register(owner).unwrap_err().to_string();
+        for part in ["slim", "full", "secrets", "keep_managed_fields"] {
             assert!(error.contains(part), "{part} in {error}");
         }
     });
