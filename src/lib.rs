@@ -72,6 +72,7 @@
 
 mod cache;
 mod clock;
+mod contained;
 mod event_loop;
 mod informer;
 mod json;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use kubehandler_core::ObjectKey;
+use kubehandler_core::{Life, ObjectKey};
+
+use super::object::StoredObject;
 
 /// An object does not fit the type that it was asked for as.
 ///
@@ -15,14 +17,21 @@ pub struct DecodeError(Arc<Details>);
 #[derive(Debug)]
 struct Details {
     key: ObjectKey,
+    life: Life,
     kind: Box<str>,
     path: Box<str>,
     problem: Box<str>,
 }
 
 impl DecodeError {
-    pub(super) fn new(key: ObjectKey, kind: &str, path: &str, problem: &str) -> Self {
-        Self(Arc::new(Details { key, kind: kind.into(), path: path.into(), problem: problem.into() }))
+    pub(super) fn new((key, life): (&ObjectKey, &Life), kind: &str, path: &str, problem: &str) -> Self {
+        let (key, life) = (key.clone(), life.clone());
+        Self(Arc::new(Details { key, life, kind: kind.into(), path: path.into(), problem: problem.into() }))
+    }
+
+    /// Whether it is `object`, in this state or another, that does not decode.
+    pub(crate) fn is_about(&self, object: &StoredObject) -> bool {
+        self.0.key == *object.key() && self.0.life == *object.life()
     }
 
     /// Which object.

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use kubehandler_core::ObjectKey;
+use kubehandler_core::{Life, ObjectKey};
 use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
 use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
@@ -19,13 +19,13 @@ use super::error::DecodeError;
 const PATH_MAX: usize = 256;
 
 /// Why `body` is no `K`.
-pub(super) fn explain<K: DeserializeOwned>(key: &ObjectKey, body: &[u8]) -> DecodeError {
+pub(super) fn explain<K: DeserializeOwned>(of: (&ObjectKey, &Life), body: &[u8]) -> DecodeError {
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
-        return DecodeError::new(key.clone(), "object", ".", "it is not valid JSON, or nested too deeply");
+        return DecodeError::new(of, "object", ".", "it is not valid JSON, or nested too deeply");
     };
     let kind = value.get("kind").and_then(Value::as_str).unwrap_or("object");
     let (path, problem) = problem::<K>(body, &value);
-    DecodeError::new(key.clone(), kind, &path, &problem)
+    DecodeError::new(of, kind, &path, &problem)
 }
 
 fn problem<K: DeserializeOwned>(body: &[u8], value: &Value) -> (String, String) {

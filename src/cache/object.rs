@@ -205,7 +205,7 @@ impl StoredObject {
 
     /// The typed object.
     pub(crate) fn decode<K: DeserializeOwned>(&self) -> Result<K, DecodeError> {
-        serde_json::from_slice(&self.body).map_err(|_| mismatch::explain::<K>(&self.key, &self.body))
+        serde_json::from_slice(&self.body).map_err(|_| mismatch::explain::<K>((&self.key, &self.life), &self.body))
     }
 }
 

@@ -90,7 +90,9 @@ impl EventLoop {
             info!(event_loop = %shared.name, handlers = lanes.len(), workers, "caches have synced, calling handlers");
             shared.enter(Phase::Running);
             for _ in 0..workers {
-                tasks.spawn(worker::work(Arc::clone(&shared), Arc::clone(&lanes), calls.clone()));
+                let (cancel, abort) = (cancel.clone(), config.abort.clone());
+                let stop = async move || stopped(&cancel, &abort).await;
+                tasks.spawn(worker::work(Arc::clone(&shared), Arc::clone(&lanes), calls.clone(), stop));
             }
             let mut resyncs = JoinSet::new();
             for lane in lanes.iter() {

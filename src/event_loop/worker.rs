@@ -1,14 +1,12 @@
 //! A worker: take a key, decide, call under deadline and panic guard, settle.
 
-use std::any::Any;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use kubehandler_core::dispatch::{Settlement, Step};
 use kubehandler_core::queue::{Cause, Failure, Outcome, RetryKind, Settled, Taken, Wake};
 use kubehandler_core::{EventType, ObjectKey};
+use tokio::task::coop::consume_budget;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -17,13 +15,29 @@ use super::lane::{Lane, Turn};
 use super::retry::{self, Permanent, Retry};
 use super::shared::{Running, Shared};
 use crate::cache::DecodeError;
+use crate::contained::{Fault, contained};
 
 /// A call that runs longer than this is named in a warning.
 const SLOW_AFTER: Duration = Duration::from_secs(30);
 
-/// Takes keys until the queue shuts down.
-pub(crate) async fn work(shared: Arc<Shared>, lanes: Arc<[Arc<Lane>]>, calls: CancellationToken) {
-    while let Some(taken) = shared.queue.take().await {
+/// Takes keys until `stop` ends or the queue shuts down; `calls` is the parent of the calls' tokens.
+pub(crate) async fn work(
+    shared: Arc<Shared>,
+    lanes: Arc<[Arc<Lane>]>,
+    calls: CancellationToken,
+    stop: impl AsyncFn() + Send,
+) {
+    loop {
+        // Lets others run, though there be keys without end and calls that never wait.
+        consume_budget().await;
+        // The tokens are asked before each key, not only whoever shuts the queue down: that may take a while to run, and
+        // no call begins after the cancellation (C8).
+        let taken = tokio::select! {
+            biased;
+            () = stop() => return,
+            taken = shared.queue.take() => taken,
+        };
+        let Some(taken) = taken else { return };
         if let Some(lane) = lanes.get(taken.flow.index()) {
             turn(&shared, lane, taken, &calls).await;
         }
@@ -57,23 +71,15 @@ async fn turn(shared: &Shared, lane: &Lane, taken: Taken<ObjectKey>, calls: &Can
     settle(shared, lane, &call, result, successor);
 }
 
-/// Why a call did not return Ok.
-enum Fault {
-    Error(anyhow::Error),
-    Panic(String),
-    Deadline(Duration),
-}
+/// What an error says: its text, and when to try again.
+type Said = (String, RetryKind);
 
 /// Makes the call: contained, with a deadline, and a warning when it is slow (C7).
-async fn guarded(lane: &Lane, call: &Arc<Call>) -> Result<(), Fault> {
+async fn guarded(lane: &Lane, call: &Arc<Call>) -> Result<(), Fault<Said>> {
     let deadline = lane.options.deadline;
-    let contained = async {
-        // The call's future is dropped inside the guard, since dropping it runs the handler's code too.
-        tokio::time::timeout(deadline, lane.handler.call(Arc::clone(call))).await
-    };
-    let contained = AssertUnwindSafe(contained).catch_unwind();
-    let mut contained = std::pin::pin!(contained);
-    let ended = tokio::select! {
+    let read = |error: &anyhow::Error| (format!("{error:#}"), retry_kind(error, call));
+    let mut contained = std::pin::pin!(contained(|| lane.handler.call(Arc::clone(call)), deadline, read));
+    tokio::select! {
         biased;
         ended = &mut contained => ended,
         () = tokio::time::sleep(SLOW_AFTER) => {
@@ -83,21 +89,20 @@ async fn guarded(lane: &Lane, call: &Arc<Call>) -> Result<(), Fault> {
             );
             contained.await
         }
-    };
-    match ended {
-        Ok(Ok(Ok(()))) => Ok(()),
-        Ok(Ok(Err(error))) => Err(Fault::Error(error)),
-        Ok(Err(_)) => Err(Fault::Deadline(deadline)),
-        Err(payload) => Err(Fault::Panic(panic_text(&*payload))),
     }
 }
 
-fn panic_text(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a payload that is no text".to_owned())
+/// When a call that failed with `error` is to be tried again.
+fn retry_kind(error: &anyhow::Error, call: &Call) -> RetryKind {
+    // Another object may decode one day without a change of this one, which then nothing would wake.
+    let undecodable = retry::find::<DecodeError>(error).is_some_and(|error| error.is_about(&call.object));
+    if undecodable || retry::find::<Permanent>(error).is_some() {
+        return RetryKind::Permanent;
+    }
+    retry::find::<Retry>(error).map_or(RetryKind::Backoff, |retry| RetryKind::After(retry.delay()))
 }
 
-fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault>, successor: bool) {
+fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Said>>, successor: bool) {
     let (key, version) = (&call.key, call.object.version());
     shared.observer.called(call.step);
     let fault = match result {
@@ -110,7 +115,7 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault>, 
         }
         Err(fault) => fault,
     };
-    let (text, retry) = explain(shared, &fault);
+    let (text, retry) = explain(shared, fault);
     let is_delete = call.event == EventType::Delete;
     if is_delete && retry == RetryKind::Permanent {
         error!(handler = %lane.name, %key, uid = %call.object.life(), error = %text, "delete failed for good: the object is given up");
@@ -150,17 +155,10 @@ fn close(shared: &Shared, lane: &Lane, call: &Call, successor: bool) {
 }
 
 /// The fault in words, and what it asks of the queue.
-fn explain(shared: &Shared, fault: &Fault) -> (String, RetryKind) {
+fn explain(shared: &Shared, fault: Fault<Said>) -> Said {
     shared.observer.failed();
     match fault {
-        Fault::Error(error) => {
-            let retry = if retry::find::<Permanent>(error).is_some() || retry::find::<DecodeError>(error).is_some() {
-                RetryKind::Permanent
-            } else {
-                retry::find::<Retry>(error).map_or(RetryKind::Backoff, |retry| RetryKind::After(retry.delay()))
-            };
-            (format!("{error:#}"), retry)
-        }
+        Fault::Error(said) => said,
         Fault::Panic(text) => {
             shared.observer.panicked();
             (format!("panicked: {text}"), RetryKind::Backoff)

@@ -4,15 +4,14 @@ use super::handlers::{Function, Handlers, WorkContext};
 use super::report::{WorkQueueError, WorkQueueReport};
 use super::shared::{Counts, End, Shared};
 use super::{Deadlines, Synced};
+use crate::contained::{Fault, contained};
 use crate::event_loop::{Ending, Permanent, Retry, find};
-use futures::FutureExt as _;
 use kubehandler_core::ObjectKey;
 use kubehandler_core::queue::{RetryKind, Settled, Taken};
-use std::any::Any;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -55,7 +54,8 @@ pub(super) async fn run(
     let mut running = JoinSet::new();
     let handlers = Arc::new(handlers);
     for _ in 0..workers {
-        running.spawn(work(Arc::clone(&shared), Arc::clone(&handlers), deadlines.call, calls.clone()));
+        let (shared, handlers) = (Arc::clone(&shared), Arc::clone(&handlers));
+        running.spawn(work(shared, handlers, deadlines.call, calls.clone(), cancel.clone()));
     }
     cancel.cancelled().await;
     shared.queue.shut_down();
@@ -108,9 +108,24 @@ fn report(shared: &Shared, ending: Ending) -> WorkQueueReport {
     WorkQueueReport { ending, calls, failed, given_up, abandoned }
 }
 
-/// Takes objects until the queue ends.
-async fn work(shared: Arc<Shared>, handlers: Arc<Handlers>, deadline: Duration, calls: CancellationToken) {
-    while let Some(taken) = shared.queue.take().await {
+/// Takes objects until the queue is cancelled or ends; `calls` is the parent of the calls' tokens.
+async fn work(
+    shared: Arc<Shared>,
+    handlers: Arc<Handlers>,
+    deadline: Duration,
+    calls: CancellationToken,
+    cancel: CancellationToken,
+) {
+    loop {
+        // Lets others run, though there be objects without end and calls that never wait.
+        consume_budget().await;
+        // Asked before each object: whoever shuts the queue down may take a while to run.
+        let taken = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return,
+            taken = shared.queue.take() => taken,
+        };
+        let Some(taken) = taken else { return };
         turn(&shared, &handlers, deadline, &calls, taken).await;
     }
 }
@@ -137,47 +152,45 @@ async fn turn(
     let _ended = cancellation.clone().drop_guard();
     let ctx = WorkContext { kind, key: taken.key.clone(), event, attempt: taken.attempt, cancellation };
     Counts::count(&shared.counts.calls);
-    let error = match guarded(function, ctx.clone(), deadline).await {
+    let (error, retry) = match guarded(function, ctx.clone(), deadline).await {
         Ok(()) => {
             shared.end(&taken, End::Finished);
             return;
         }
-        Err(error) => error,
+        Err(Fault::Error(said)) => said,
+        Err(Fault::Panic(text)) => (format!("panicked: {text}"), RetryKind::Backoff),
+        Err(Fault::Deadline(deadline)) => (format!("dropped at its deadline of {deadline:?}"), RetryKind::Backoff),
     };
     Counts::count(&shared.counts.failed);
-    settle_failed(shared, &taken, &ctx, &error);
+    settle_failed(shared, &taken, &ctx, &error, retry);
 }
 
 /// Makes the call: contained, with a deadline.
-async fn guarded(function: &Function, ctx: WorkContext, deadline: Duration) -> anyhow::Result<()> {
+async fn guarded(function: &Function, ctx: WorkContext, deadline: Duration) -> Result<(), Fault<(String, RetryKind)>> {
     let (namespace, name) = (ctx.key.namespace().unwrap_or_default().to_owned(), ctx.key.name().to_owned());
-    // The call's future is dropped inside the guard, since dropping it runs the function's code, too.
-    let contained = async { timeout(deadline, function(ctx, namespace, name)).await };
-    match AssertUnwindSafe(contained).catch_unwind().await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) => Err(anyhow::anyhow!("dropped at its deadline of {deadline:?}")),
-        Err(payload) => Err(anyhow::anyhow!("panicked: {}", panic_text(&*payload))),
-    }
+    let read = |error: &anyhow::Error| (format!("{error:#}"), retry_kind(error));
+    contained(|| function(ctx, namespace, name), deadline, read).await
 }
 
-fn panic_text(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a payload that is no text")
-}
-
-fn settle_failed(shared: &Shared, taken: &Taken<ObjectKey>, ctx: &WorkContext, error: &anyhow::Error) {
-    let WorkContext { kind, key, event, attempt, .. } = ctx;
+fn retry_kind(error: &anyhow::Error) -> RetryKind {
     if find::<Permanent>(error).is_some() {
+        return RetryKind::Permanent;
+    }
+    find::<Retry>(error).map_or(RetryKind::Backoff, |retry| RetryKind::After(retry.delay()))
+}
+
+fn settle_failed(shared: &Shared, taken: &Taken<ObjectKey>, ctx: &WorkContext, error: &str, retry: RetryKind) {
+    let WorkContext { kind, key, event, attempt, .. } = ctx;
+    if retry == RetryKind::Permanent {
         Counts::count(&shared.counts.given_up);
-        error!(work_queue = %shared.name, %kind, %key, %event, attempt, "call failed for good, the event is given up: {error:#}");
+        error!(work_queue = %shared.name, %kind, %key, %event, attempt, "call failed for good, the event is given up: {error}");
         shared.end(taken, End::Finished);
         return;
     }
-    let retry = find::<Retry>(error).map_or(RetryKind::Backoff, |retry| RetryKind::After(retry.delay()));
     let settled = shared.end(taken, End::Failed(retry));
     let retry_in = match settled {
         Settled::Delayed(at) | Settled::Limited(at) => at.since(shared.clock.now()),
         Settled::Idle | Settled::Queued | Settled::Parked(_) => Duration::ZERO,
     };
-    warn!(work_queue = %shared.name, %kind, %key, %event, attempt, ?retry_in, "call failed: {error:#}");
+    warn!(work_queue = %shared.name, %kind, %key, %event, attempt, ?retry_in, "call failed: {error}");
 }

@@ -78,6 +78,8 @@ impl Shared {
     pub(super) fn enqueue(&self, kind: &str, event: EventType, key: ObjectKey) {
         let mut kinds = self.kinds.lock();
         if self.queue.with(|core, _| core.is_shut_down()) {
+            // A user's subscriber of the log may enqueue, too.
+            drop(kinds);
             tracing::debug!(work_queue = %self.name, kind, %key, %event, "dropped: the queue has ended");
             return;
         }

@@ -409,3 +409,46 @@ async fn go_kubehandler_events_are_not_rate_limited() {
     cancel.cancel();
     run.await.unwrap().unwrap();
 }
+
+/// An error that panics when it is printed.
+#[derive(Debug)]
+struct Unprintable;
+
+impl fmt::Display for Unprintable {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("not printable")
+    }
+}
+
+impl std::error::Error for Unprintable {}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_panics_when_it_is_printed_is_a_failed_call_and_the_worker_lives() {
+    let (log, mut queue) = (Log::default(), WorkQueue::new("test"));
+    let answer = |ctx: &WorkContext| if ctx.attempt() == 1 { Err(Unprintable.into()) } else { Ok(()) };
+    register(&mut queue, "pod", &log, Duration::ZERO, answer);
+    queue.handle().enqueue("pod", EventType::Add, key("default/a"));
+    let (cancel, run) = start(queue, 1);
+    sleep(SECOND).await;
+    cancel.cancel();
+    let report = run.await.unwrap().unwrap();
+    assert_eq!(log.texts(), ["add default/a", "add default/a"]);
+    assert_eq!((report.calls, report.failed, report.abandoned), (2, 1, vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_cancels_the_run_is_the_last_one() {
+    let mut queue = WorkQueue::new("test");
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    // It never waits, so nobody else runs between two calls of the worker.
+    queue.register_add_handler("pod", move |_, _, _| {
+        stop.cancel();
+        async { Ok(()) }
+    });
+    for name in ["a", "b", "c"] {
+        queue.handle().enqueue("pod", EventType::Add, key(name));
+    }
+    let report = queue.run(cancel, 1).await.unwrap();
+    assert_eq!((report.calls, report.abandoned.len()), (1, 2));
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
-use kubehandler::{CancellationToken, EventLoop, HandlerFuncs, HandlerOptions, KeyState};
+use kubehandler::{CancellationToken, DefaultHandler, EventLoop, HandlerFuncs, HandlerOptions, KeyState};
 use serde_json::json;
 
 use crate::support::kinds::{Strict, StrictSecret};
@@ -75,6 +75,59 @@ fn a_payload_that_is_no_text_is_contained_too() {
         world.create("a", "1").await;
         eventually("it was called twice", || running.handle.snapshot().calls.adds == 2).await;
         assert_eq!(running.stop().await.calls.panicked, 1);
+    });
+}
+
+/// An error whose own code panics: when it is printed, or when it is dropped.
+struct Rude {
+    printed: bool,
+    dropped: bool,
+}
+
+impl std::fmt::Debug for Rude {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("rude")
+    }
+}
+
+impl std::fmt::Display for Rude {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        assert!(!self.printed, "rude when printed");
+        f.write_str("rude")
+    }
+}
+
+impl std::error::Error for Rude {}
+
+impl Drop for Rude {
+    fn drop(&mut self) {
+        assert!(!self.dropped || std::thread::panicking(), "rude when dropped");
+    }
+}
+
+#[test]
+fn what_an_error_or_a_payload_does_when_it_is_printed_or_dropped_is_contained_too() {
+    on_both(async |world| {
+        let count = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&count);
+        let handler =
+            HandlerFuncs::new("rude", world.informers.informer::<ConfigMap>()).on_add(move |_, _, _| async move {
+                match counted.fetch_add(1, Ordering::SeqCst) {
+                    0 => Err(Rude { printed: true, dropped: false }.into()),
+                    1 => Err(Rude { printed: false, dropped: true }.into()),
+                    2 => std::panic::panic_any(Rude { printed: false, dropped: true }),
+                    _ => Ok(()),
+                }
+            });
+        let mut event_loop = EventLoop::new("rude");
+        event_loop.register(handler).unwrap();
+        let running = Running::start(event_loop, 1).ready().await;
+        world.create("a", "1").await;
+        eventually("it succeeded", || count.load(Ordering::SeqCst) == 4).await;
+        quiet().await;
+        let report = running.stop().await;
+        assert_eq!((report.calls.adds, report.calls.failed, report.calls.panicked), (4, 3, 3));
+        assert!(report.is_clean(), "{report}");
     });
 }
 
@@ -241,6 +294,34 @@ fn an_object_that_no_handler_reads_need_not_decode() {
         world.create("bad", "ugly").await;
         eventually("it was told", || count.load(Ordering::SeqCst) == 1).await;
         assert!(running.stop().await.is_clean());
+    });
+}
+
+#[test]
+fn another_object_that_does_not_decode_is_an_ordinary_error_and_tried_again() {
+    on_both(async |world| {
+        let others = world.informers.informer::<StrictSecret>();
+        let (reader, key) = (others.clone(), world.key("a"));
+        let calls = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&calls);
+        // Of the same name, so that only its life tells it apart from the object that the call is about.
+        let handler = HandlerFuncs::new("reader", world.informers.informer::<ConfigMap>()).on_add(move |_, _, _| {
+            let (reader, key, counted) = (reader.clone(), key.clone(), Arc::clone(&counted));
+            async move {
+                counted.fetch_add(1, Ordering::SeqCst);
+                reader.get(&key).transpose()?;
+                Ok(())
+            }
+        });
+        let mut event_loop = EventLoop::new("reader");
+        event_loop.register(handler).unwrap();
+        event_loop.register(DefaultHandler::new("others", others)).unwrap();
+        world.api::<Secret>().create(&PostParams::default(), &secret("a")).await.unwrap();
+        let running = Running::start(event_loop, 1).ready().await;
+        world.create("a", "1").await;
+        eventually("it was tried again", || calls.load(Ordering::SeqCst) >= 3).await;
+        world.api::<Secret>().delete("a", &DeleteParams::default()).await.unwrap();
+        eventually("it is settled", || running.handle.snapshot().keys.is_empty()).await;
     });
 }
 

@@ -1,7 +1,7 @@
 //! C8: on cancellation no new calls; running ones have until the drain deadline; the report says what was left; nothing
 //! runs after `run` has returned or its future was dropped.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -89,6 +89,58 @@ fn no_call_begins_after_the_cancellation_and_waiting_keys_are_reported() {
         for part in ["drained after", "failing", "backing off", "parked by a permanent error", "ready"] {
             assert!(text.contains(part), "{part} in:\n{text}");
         }
+    });
+}
+
+#[test]
+fn a_call_that_cancels_the_run_is_the_last_one_and_the_others_wait_untouched() {
+    on_embedded(async |world| {
+        for name in ["a", "b", "c", "d"] {
+            world.create(name, "1").await;
+        }
+        let (cancel, calls) = (CancellationToken::new(), Arc::new(AtomicU32::new(0)));
+        let (stop, counted) = (cancel.clone(), Arc::clone(&calls));
+        // It never waits, so nobody else runs between two calls of the worker.
+        let handler = HandlerFuncs::new("last", world.informers.informer::<ConfigMap>()).on_add(move |_, _, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            stop.cancel();
+            async { Ok(()) }
+        });
+        let mut event_loop = EventLoop::new("last");
+        event_loop.register(handler).unwrap();
+        let report = event_loop.run(cancel, 1).await.unwrap();
+        assert_eq!((calls.load(Ordering::SeqCst), report.calls.adds), (1, 1));
+        assert_eq!(report.abandoned.len(), 3, "{report}");
+        assert!(report.abandoned.iter().all(|key| key.state == KeyState::Ready), "{report}");
+    });
+}
+
+#[test]
+fn workers_whose_calls_never_wait_let_others_run() {
+    on_embedded(async |world| {
+        let object = crate::support::world::config_map("x", "1", &[]);
+        let object = serde_json::to_value(object).unwrap();
+        for number in 0..2_000 {
+            world.server().put_raw("configmaps", Some(&world.namespace), &format!("x{number}"), object.clone());
+        }
+        let calls = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&calls);
+        let handler = HandlerFuncs::new("busy", world.informers.informer::<ConfigMap>()).on_add(move |_, _, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async { Ok(()) }
+        });
+        let mut event_loop = EventLoop::new("busy");
+        event_loop.register(handler).unwrap();
+        let running = Running::start(event_loop, 1);
+        let mut turns = 0;
+        while calls.load(Ordering::SeqCst) < 2_000 {
+            if calls.load(Ordering::SeqCst) > 0 {
+                turns += 1;
+            }
+            tokio::task::yield_now().await;
+        }
+        assert!(turns > 5, "others had {turns} turns");
+        running.stop().await;
     });
 }
 

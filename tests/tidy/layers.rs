@@ -67,7 +67,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         package: "",
         part: "work_queue",
         // Of the event loop only its words: how a run ends, and the errors that steer retries.
-        may_know: Some(&["clock", "event_loop", "queue", "sync"]),
+        may_know: Some(&["clock", "contained", "event_loop", "queue", "sync"]),
         must_not_know: &["k8s_openapi", "kubehandler_core::dispatch", "kubehandler_core::store"],
     },
     Layer {
@@ -88,12 +88,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_know: Some(&["clock", "sync"]),
         must_not_know: &["kube", "k8s_openapi", "http", "kubehandler_core::dispatch", "kubehandler_core::ObjectKey"],
     },
-    Layer {
-        package: "",
-        part: "work_queue",
-        may_know: Some(&["clock", "event_loop", "queue", "sync"]),
-        must_not_know: &["kubehandler_core::dispatch"],
-    },
+    Layer { package: "", part: "contained", may_know: Some(&[]), must_not_know: &["kube", "kubehandler_core"] },
     // It judges the library, and so must not share its mistakes.
     Layer { package: "testkit", part: "", may_know: None, must_not_know: &["kubehandler", "kubehandler_core"] },
     Layer {

@@ -1,0 +1,52 @@
+//! Users' code under guard (C7): a call with a deadline that may fail, panic, or never end, and harms nobody.
+//!
+//! It must not know who is called, or what follows.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use tokio::time::timeout;
+
+/// Why a call did not return Ok. `E` is what was read of its error.
+#[derive(Debug)]
+pub(crate) enum Fault<E> {
+    /// It returned an error.
+    Error(E),
+    /// It panicked, with this text.
+    Panic(String),
+    /// It was dropped at this deadline.
+    Deadline(Duration),
+}
+
+/// Makes a call. All of the users' code runs inside the guard: the call itself, dropping its future, and printing
+/// (`read`) and dropping its error.
+pub(crate) async fn contained<Call, E>(
+    call: impl FnOnce() -> Call,
+    deadline: Duration,
+    read: impl FnOnce(&anyhow::Error) -> E,
+) -> Result<(), Fault<E>>
+where
+    Call: Future<Output = anyhow::Result<()>>,
+{
+    let guarded = async {
+        match timeout(deadline, call()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Fault::Error(read(&error))),
+            Err(_) => Err(Fault::Deadline(deadline)),
+        }
+    };
+    AssertUnwindSafe(guarded).catch_unwind().await.unwrap_or_else(|payload| Err(Fault::Panic(text_of(payload))))
+}
+
+/// The text that a panic was given.
+fn text_of(payload: Box<dyn Any + Send>) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        // A payload that panics when it is dropped panics with another one: enough.
+        std::mem::forget(second);
+    }
+    text.unwrap_or_else(|| "a payload that is no text".to_owned())
+}
