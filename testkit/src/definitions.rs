@@ -110,17 +110,6 @@ impl Cluster {
         let taken = self.taken_names(key, definition.pointer("/spec/group"));
         let mut conflict = None;
         let is_free = |name: &Value, mine: Option<&Value>| mine == Some(name) || !taken.contains(&name.as_str());
-        for (field, reason) in NAMES {
-            let Some(name) = wanted.get(*field) else {
-                continue;
-            };
-            if is_free(name, accepted.get(*field)) {
-                accepted[*field] = name.clone();
-            } else {
-                let name = go_quote(name.as_str().unwrap_or_default());
-                conflict = Some((*reason, format!("{name} is already in use")));
-            }
-        }
         let mine = accepted.get("shortNames").and_then(Value::as_array).cloned().unwrap_or_default();
         let short_names = wanted.get("shortNames").and_then(Value::as_array).cloned().unwrap_or_default();
         let in_use: Vec<String> = short_names
@@ -135,6 +124,18 @@ impl Cluster {
             accepted["shortNames"] = short_names.into();
         } else {
             object::map_mut(&mut accepted).remove("shortNames");
+        }
+        // Of several conflicts the last one is told.
+        for (field, reason) in NAMES {
+            let Some(name) = wanted.get(*field) else {
+                continue;
+            };
+            if is_free(name, accepted.get(*field)) {
+                accepted[*field] = name.clone();
+            } else {
+                let name = go_quote(name.as_str().unwrap_or_default());
+                conflict = Some((*reason, format!("{name} is already in use")));
+            }
         }
         if let Some(categories) = wanted.get("categories") {
             accepted["categories"] = categories.clone();

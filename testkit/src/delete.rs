@@ -47,6 +47,10 @@ impl Cluster {
         let grace = grace_seconds(&target.resource, &object, options);
         let changed = self.mark(&target.resource, &mut object, options, grace);
         if may_go(&target.resource, &object) {
+            // Only pods and namespaces are marked on their way out.
+            if !matches!(target.resource.kind.as_str(), "Pod" | "Namespace") {
+                object = old.value.clone();
+            }
             let gone = if options.dry_run {
                 Arc::new(Stored::unstored(object))
             } else {

@@ -12,19 +12,19 @@ use crate::{
     cluster::Target,
     decode::{Body, MediaType},
     delete::{self, Deleted},
-    openapi,
+    object, openapi,
     options::{DeleteOptions, ListOptions, WriteOptions},
     protobuf,
     registry::{Resource, discovery},
     render::{self, Representation},
-    route::{ResourceRoute, Route},
+    route::{ResourceRoute, Route, verb},
     scale,
     selector::FieldSelector,
     server::{Answer, Call, Shared},
     status::{ApiError, Result, Status},
     storage::Stored,
     watch::{WatchRequest, Watcher},
-    write::{PatchType, Written},
+    write::{CUSTOM_PATCHES, PatchType, Written},
 };
 
 /// What the server says it is.
@@ -46,7 +46,7 @@ pub(crate) async fn carry_out(shared: &Arc<Shared>, call: Call, body: &Bytes) ->
 /// What has no objects: health, version, discovery.
 fn document(shared: &Shared, call: &Call) -> Option<Answer> {
     let accept = call.header(header::ACCEPT);
-    let json = |value: &Value| Answer::json(200, value.to_string());
+    let json = |value: &Value| Answer::json(200, object::print_document(value));
     let answer = match &call.route {
         Route::Health => Answer::plain(200, "ok"),
         Route::Version => json(&version()),
@@ -57,7 +57,7 @@ fn document(shared: &Shared, call: &Call) -> Option<Answer> {
                 Some(version) => Answer::Text {
                     code: 200,
                     content_type: discovery::content_type(version),
-                    text: discovery::aggregated(&cluster.registry, core, version).to_string(),
+                    text: object::print_document(&discovery::aggregated(&cluster.registry, core, version)),
                     headers: Vec::new(),
                 },
                 None if core => {
@@ -70,7 +70,7 @@ fn document(shared: &Shared, call: &Call) -> Option<Answer> {
         Route::Group(group) => json(&shared.with_cluster(|cluster| discovery::group(&cluster.registry, group))?),
         Route::GroupVersion { group, version } => {
             let found = shared.with_cluster(|cluster| {
-                let known = group.is_empty() || discovery::group(&cluster.registry, group).is_some();
+                let known = cluster.registry.all().any(|known| known.group == *group && !known.is_custom());
                 (discovery::resource_list(&cluster.registry, group, version), known)
             });
             match found {
@@ -102,7 +102,8 @@ fn version() -> Value {
 async fn on_resource(shared: &Arc<Shared>, call: Call, route: &ResourceRoute, body: &Bytes) -> Result<Answer> {
     let found = shared.with_cluster(|cluster| {
         let resource = cluster.registry.find(&route.group, &route.version, &route.plural);
-        let group_known = cluster.registry.all().any(|known| known.group == route.group);
+        // What definitions define is served by another part of the real server, which answers otherwise.
+        let group_known = cluster.registry.all().any(|known| known.group == route.group && !known.is_custom());
         (resource, group_known)
     });
     let resource = match found {
@@ -110,7 +111,8 @@ async fn on_resource(shared: &Arc<Shared>, call: Call, route: &ResourceRoute, bo
         (None, true) => return Err(ApiError::no_such_path()),
         (None, false) => return Ok(Answer::plain(404, "404 page not found\n")),
     };
-    let verb = call.info.verb.as_str();
+    let known = verb(&call.parts.method, route, call.query.flag("watch"));
+    let verb = known.ok_or_else(ApiError::method_not_allowed)?;
     check_scope(&resource, route, verb)?;
     let target = Target {
         namespace: route.namespace.clone(),
@@ -121,7 +123,7 @@ async fn on_resource(shared: &Arc<Shared>, call: Call, route: &ResourceRoute, bo
     match verb {
         "get" => get(shared, &call, &target).await,
         "list" => list(shared, &call, &target).await,
-        "watch" => watch(shared, call, target),
+        "watch" => watch(shared, call, target).await,
         "create" | "update" | "patch" => write(shared, &call, &target, body),
         "delete" => delete(shared, &call, &target, body),
         "deletecollection" => delete_collection(shared, &call, &target, body).await,
@@ -135,7 +137,13 @@ fn check_scope(resource: &Resource, route: &ResourceRoute, verb: &str) -> Result
         return Err(ApiError::no_such_path());
     }
     if route.subresource.as_deref().is_some_and(|part| !resource.has_subresource(part)) {
-        return Err(ApiError::no_such_path());
+        let name = route.name.as_deref().unwrap_or_default();
+        let is_custom = resource.is_custom();
+        return Err(if is_custom {
+            ApiError::not_found(&resource.group_resource(), name)
+        } else {
+            ApiError::no_such_path()
+        });
     }
     let across_namespaces = resource.namespaced && route.namespace.is_none();
     if across_namespaces && route.name.is_some() {
@@ -186,13 +194,17 @@ async fn list(shared: &Shared, call: &Call, target: &Target) -> Result<Answer> {
     Ok(Answer::json(200, render::list(&target.resource, &page, representation)))
 }
 
-fn watch(shared: &Arc<Shared>, call: Call, mut target: Target) -> Result<Answer> {
+async fn watch(shared: &Arc<Shared>, call: Call, mut target: Target) -> Result<Answer> {
     let representation = representation(shared, &call)?;
     let mut options = ListOptions::parse(&call.query, &target.resource, true, shared.knows_watch_list())?;
     if !target.name.is_empty() {
         // `…/watch/…/NAME`: one object.
         options.selectors.fields = FieldSelector::by_name(&target.name);
         target.name.clear();
+    }
+    if options.send_initial_events == Some(true) {
+        // Initial events of a future that does not come are an error, told in the stream.
+        let _ = reach(shared, options.resource_version.unwrap_or(0)).await;
     }
     let Call { info, entry, connection, .. } = call;
     let request = WatchRequest { target, options, representation, info, entry, connection };
@@ -212,7 +224,14 @@ fn write(shared: &Shared, call: &Call, target: &Target, body: &[u8]) -> Result<A
     let is_scale = target.subresource.as_deref() == Some("scale");
     let written = match call.info.verb.as_str() {
         "patch" => {
-            let patch_type = PatchType::of(content_type).ok_or_else(ApiError::unsupported_patch_type)?;
+            let patch_type = PatchType::of(content_type).ok_or_else(|| {
+                if target.resource.is_custom() {
+                    ApiError::unsupported_media_type(CUSTOM_PATCHES)
+                } else {
+                    ApiError::unsupported_patch_type()
+                }
+            })?;
+            options.check_patch(patch_type == PatchType::Apply)?;
             shared.with_cluster(|cluster| {
                 if is_scale {
                     cluster.patch_scale(target, patch_type, body, &options)
@@ -252,6 +271,13 @@ fn delete_options(call: &Call, body: &[u8]) -> Result<DeleteOptions> {
         serde_json::from_slice(body)
             .map_err(|error| refuse(&format!("json parse error: {}", crate::decode::words(&error))))?
     };
+    let kind = body.get("kind").and_then(Value::as_str).unwrap_or("DeleteOptions");
+    if kind != "DeleteOptions" {
+        let version = body.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        return Err(ApiError::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a DeleteOptions: no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\""
+        )));
+    }
     DeleteOptions::parse(&call.query, Some(&body))
 }
 

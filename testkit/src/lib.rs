@@ -43,6 +43,7 @@ mod server;
 mod status;
 #[allow(dead_code, reason = "verbs that use the rest follow")]
 mod storage;
+mod strict_json;
 #[allow(dead_code, unused_imports, reason = "the server's verbs call these as they land")]
 mod table;
 #[cfg(test)]

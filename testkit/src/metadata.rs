@@ -66,8 +66,8 @@ fn validate_name(resource: &Resource, object: &Value, errors: &mut Vec<FieldErro
     }
     let complaint = match resource.kind.as_str() {
         _ if resource.is_custom() => names::dns_subdomain(name),
-        "Namespace" => names::dns_label(name),
-        "Service" => names::dns_1035_label(name),
+        "Namespace" | "Service" if name.contains('.') => Some("must not contain dots".to_owned()),
+        "Namespace" | "Service" => names::dns_label(name),
         "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" => names::path_segment(name),
         _ => names::dns_subdomain(name),
     };

@@ -142,6 +142,17 @@ pub(crate) fn print(object: &Value) -> String {
     text
 }
 
+/// A document or a dressed object as JSON text, `kind` and `apiVersion` first, then `metadata`.
+pub(crate) fn print_document(document: &Value) -> String {
+    let mut rest = document.clone();
+    let map = map_mut(&mut rest);
+    let head: Vec<String> = ["kind", "apiVersion"]
+        .iter()
+        .filter_map(|field| map.remove(*field).map(|value| format!("\"{field}\":{value}")))
+        .collect();
+    with_head(&head.join(","), &print(&rest))
+}
+
 /// A bare object's text with fields in front of it: `head` is `"kind":"Pod","apiVersion":"v1"`, or empty.
 pub(crate) fn with_head(head: &str, bare: &str) -> String {
     let rest = bare.strip_prefix('{').unwrap_or(bare);

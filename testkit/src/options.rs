@@ -222,6 +222,18 @@ impl WriteOptions {
     }
 }
 
+impl WriteOptions {
+    /// What only an apply must say, and what only an apply may say.
+    pub(crate) fn check_patch(&self, is_apply: bool) -> Result<()> {
+        let error = match (is_apply, self.manager_given, self.force) {
+            (true, false, _) => FieldError::required("fieldManager", "is required for apply patch"),
+            (false, _, Some(_)) => FieldError::forbidden("force", "may not be specified for non-apply patch"),
+            _ => return Ok(()),
+        };
+        Err(invalid_options("PatchOptions", &[error]))
+    }
+}
+
 fn dry_run(values: &[String], errors: &mut Vec<FieldError>) -> bool {
     let values: Vec<&String> = values.iter().filter(|value| !value.is_empty()).collect();
     if values.iter().any(|value| *value != "All") {

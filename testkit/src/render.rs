@@ -3,10 +3,13 @@
 //! Owns content negotiation and the order of fields where clients depend on it: built-in lists begin with `metadata`, custom ones
 //! end with it; items of built-in lists lack `kind` and `apiVersion`; a watch frame's `type` precedes its `object`.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
+    kinds::events,
     object,
     read::Page,
     registry::{Origin, Resource},
@@ -123,10 +126,7 @@ pub(crate) fn negotiate_discovery(accept: Option<&str>) -> Option<&'static str> 
 /// One object, dressed.
 pub(crate) fn object(resource: &Resource, stored: &Stored, representation: Representation) -> String {
     match representation {
-        Representation::Object => {
-            let text = String::from_utf8_lossy(stored.text());
-            object::with_head(&resource.head(), &text)
-        }
+        Representation::Object => object::with_head(&resource.head(), &bare(resource, stored)),
         Representation::Metadata => partial(&stored.value),
         Representation::Table(form) => {
             let version = object::resource_version(&stored.value);
@@ -136,15 +136,26 @@ pub(crate) fn object(resource: &Resource, stored: &Stored, representation: Repre
     }
 }
 
+/// One object as text, without its head.
+fn bare<'s>(resource: &Resource, stored: &'s Stored) -> Cow<'s, str> {
+    match events::shown(resource, &stored.value) {
+        Some(shown) => Cow::Owned(object::print(&shown)),
+        None => String::from_utf8_lossy(stored.text()),
+    }
+}
+
 fn table(resource: &Resource, objects: &[&Stored], metadata: &Value, form: TableForm) -> String {
     let columns = match &resource.origin {
         Origin::BuiltIn => Columns::BuiltIn { group: &resource.group, kind: &resource.kind },
         Origin::Custom(version) => Columns::Custom(&version.columns),
     };
-    let dressed = |stored: &&Stored| object::dressed(&stored.value, &resource.api_version(), &resource.kind);
+    let dressed = |stored: &&Stored| {
+        let shown = events::shown(resource, &stored.value);
+        object::dressed(shown.as_ref().unwrap_or(&stored.value), &resource.api_version(), &resource.kind)
+    };
     let objects: Vec<Value> = objects.iter().map(dressed).collect();
     let options = TableOptions { columns, include: form.include, headers: form.headers, now: form.now };
-    table::table(&objects, metadata, &options).to_string()
+    object::print_document(&table::table(&objects, metadata, &options))
 }
 
 fn partial(value: &Value) -> String {
@@ -180,7 +191,7 @@ pub(crate) fn list(resource: &Resource, page: &Page, representation: Representat
         if custom || representation == Representation::Metadata {
             text.push_str(&object(resource, stored, representation));
         } else {
-            text.push_str(&String::from_utf8_lossy(stored.text()));
+            text.push_str(&bare(resource, stored));
         }
     }
     text.push_str(&tail);

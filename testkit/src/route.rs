@@ -108,7 +108,7 @@ pub(crate) fn verb(method: &Method, route: &ResourceRoute, watch: bool) -> Optio
     match *method {
         Method::GET if watch || route.watch_path => Some(if whole || route.watch_path { "watch" } else { "get" }),
         Method::GET => Some(if whole { "list" } else { "get" }),
-        Method::POST => Some("create"),
+        Method::POST if whole => Some("create"),
         Method::PUT if !whole => Some("update"),
         Method::PATCH if !whole => Some("patch"),
         Method::DELETE => Some(if whole { "deletecollection" } else { "delete" }),

@@ -14,7 +14,7 @@ use crate::{
     object,
     options::WriteOptions,
     patch,
-    registry::{Origin, Resource, ScalePaths},
+    registry::{Resource, ScalePaths},
     status::{ApiError, Result},
     storage::Stored,
     write::{self, PatchType, Written},
@@ -22,11 +22,7 @@ use crate::{
 
 /// Where an object keeps the numbers of its scale.
 fn paths(resource: &Resource) -> ScalePaths {
-    match &resource.origin {
-        Origin::Custom(version) => version.scale.clone(),
-        Origin::BuiltIn => None,
-    }
-    .unwrap_or_else(|| ScalePaths {
+    resource.scale_paths().unwrap_or_else(|| ScalePaths {
         spec_replicas: ".spec.replicas".to_owned(),
         status_replicas: ".status.replicas".to_owned(),
         label_selector: None,
@@ -90,11 +86,10 @@ impl Cluster {
     /// `PUT` of a scale.
     pub(crate) fn replace_scale(&mut self, target: &Target, body: Body<'_>, options: &WriteOptions) -> Result<Written> {
         let kind = Resource::scale();
-        let decoded = decode::object(&kind, body)?;
+        let decoded = decode::object(&kind, body, options)?;
         write::match_name(target, &decoded.object)?;
-        let warnings = decode::judge_unknown(&decoded.unknown, &kind, options.field_validation)?;
         let old = self.lookup(target).map(Arc::clone)?;
-        self.rescale(target, &old, &decoded.object, options, warnings)
+        self.rescale(target, &old, &decoded.object, options, decoded.warnings)
     }
 
     /// `PATCH` of a scale.
@@ -111,17 +106,15 @@ impl Cluster {
         }
         let old = self.lookup(target).map(Arc::clone)?;
         let scale = object::dressed(&scale_of(&target.resource, &old.value), &kind.api_version(), &kind.kind);
-        let patch = write::parse_patch(body)?;
+        let patch = write::parse_patch(body, patch_type)?;
         let patched = match patch_type {
             PatchType::Json => patch::json(&scale, &patch).map_err(|error| write::refused(&error))?,
-            _ if !patch.is_object() => return Err(decode::not_a_map(&patch)),
             // Nothing in a scale is a list, so that a strategic patch is a merge patch.
             _ => patch::merge(&scale, &patch),
         };
-        let decoded = decode::patched(&kind, &patched)?;
+        let decoded = decode::patched(&kind, &patched, options)?;
         write::match_name(target, &decoded.object)?;
-        let warnings = decode::judge_unknown(&decoded.unknown, &kind, options.field_validation)?;
-        self.rescale(target, &old, &decoded.object, options, warnings)
+        self.rescale(target, &old, &decoded.object, options, decoded.warnings)
     }
 
     /// Applies a scale as the part of the object that it stands for.
@@ -150,7 +143,7 @@ impl Cluster {
     ) -> Result<Written> {
         let resource = &target.resource;
         let replicas = scale.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(0);
-        if replicas < 0 {
+        if replicas < 0 && !resource.is_custom() {
             let error = FieldError::invalid("spec.replicas", &json!(replicas), "must be greater than or equal to 0");
             return Err(ApiError::invalid("autoscaling", "Scale", &target.name, &[error]));
         }

@@ -295,7 +295,10 @@ impl Cluster {
         let ignores = self.settings.initial_events == InitialEvents::Ignore;
         let asked = if ignores { None } else { options.send_initial_events };
         if asked == Some(true) && wanted > current {
-            return Err(ApiError::too_large_resource_version(wanted, current));
+            // Whoever calls has waited for it already.
+            let error = ApiError::too_large_resource_version(wanted, current);
+            let frames = vec![render::frame("ERROR", &error.status().print())];
+            return Ok(Start { reader: None, frames, over: true, lifetime });
         }
         let initial = asked.unwrap_or(wanted == 0);
         let mut frames = Vec::new();

@@ -14,7 +14,7 @@ use crate::{
     decode::{self, Body},
     delete,
     field::{FieldError, go_json},
-    kinds::{self, Behavior},
+    kinds::{self, Behavior, events},
     managed_fields, metadata, object,
     options::WriteOptions,
     patch::{self, PatchError},
@@ -32,6 +32,10 @@ pub(crate) struct Written {
     /// For the `Warning` header.
     pub(crate) warnings: Vec<String>,
 }
+
+/// The content types of patches that custom kinds take.
+pub(crate) const CUSTOM_PATCHES: &[&str] =
+    &["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
 
 /// The four ways to say what should change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +63,7 @@ impl Cluster {
     /// `POST` to a collection.
     pub(crate) fn create(&mut self, target: &Target, body: Body<'_>, options: &WriteOptions) -> Result<Written> {
         let resource = &target.resource;
-        let decoded = decode::object(resource, body)?;
+        let decoded = decode::object(resource, body, options)?;
         let mut object = decoded.object;
         match_namespace(target, &mut object)?;
         self.admit_namespace(target, &object)?;
@@ -69,8 +73,7 @@ impl Cluster {
         if !object::resource_version(&object).is_empty() {
             return Err(ApiError::unclassified("resourceVersion should not be set on objects to be created"));
         }
-        let warnings = decode::judge_unknown(&decoded.unknown, resource, options.field_validation)?;
-        self.create_object(target, object, options, warnings, false)
+        self.create_object(target, object, options, decoded.warnings, false)
     }
 
     fn create_object(
@@ -82,11 +85,14 @@ impl Cluster {
         applied: bool,
     ) -> Result<Written> {
         let resource = &target.resource;
+        metadata::prepare_create(&mut object);
         if !applied {
             self.track(target, None, &mut object, options);
         }
         kinds::prepare_create(resource, &mut object);
-        metadata::prepare_create(&mut object);
+        if resource.type_name() == Some("core/v1.Service") {
+            self.allocate_for_service(&mut object);
+        }
         let target = self.name_new(target, &mut object)?;
         kinds::canonicalize(resource, &mut object);
         let meta = object::metadata_mut(&mut object);
@@ -100,6 +106,7 @@ impl Cluster {
         if self.storage.get(&resource.collection, &target.key()).is_some() {
             return Err(ApiError::already_exists(&target.named(), &target.name));
         }
+        let object = events::stored(resource, object);
         let stored = if options.dry_run {
             Arc::new(Stored::unstored(object))
         } else {
@@ -144,13 +151,13 @@ impl Cluster {
     /// `PUT` of an object or of its status.
     pub(crate) fn replace(&mut self, target: &Target, body: Body<'_>, options: &WriteOptions) -> Result<Written> {
         let resource = Arc::clone(&target.resource);
-        let decoded = decode::object(&resource, body)?;
+        let decoded = decode::object(&resource, body, options)?;
         let mut object = decoded.object;
         match_name(target, &object)?;
         match_namespace(target, &mut object)?;
-        let warnings = decode::judge_unknown(&decoded.unknown, &resource, options.field_validation)?;
+        let warnings = decoded.warnings;
         let behavior = Behavior::of(&resource);
-        let Ok(old) = self.lookup(target).map(Arc::clone) else {
+        let Ok(old) = self.view(target) else {
             if !behavior.create_on_update || target.subresource.is_some() || !object::uid(&object).is_empty() {
                 return Err(ApiError::not_found(&target.named(), &target.name));
             }
@@ -177,24 +184,21 @@ impl Cluster {
         }
         let resource = Arc::clone(&target.resource);
         if kind == PatchType::Strategic && resource.type_name().is_none() {
-            return Err(ApiError::unsupported_patch_type());
+            return Err(ApiError::unsupported_media_type(CUSTOM_PATCHES));
         }
-        let old = self.lookup(target).map(Arc::clone)?;
+        let old = self.view(target)?;
         let dressed = object::dressed(&old.value, &resource.api_version(), &resource.kind);
-        let patch = parse_patch(body)?;
-        if kind != PatchType::Json && !patch.is_object() {
-            return Err(decode::not_a_map(&patch));
-        }
+        let patch = parse_patch(body, kind)?;
         let patched = match (kind, resource.type_name()) {
             (PatchType::Json, _) => patch::json(&dressed, &patch),
             (PatchType::Strategic, Some(name)) => patch::strategic(&dressed, &patch, name),
             _ => Ok(patch::merge(&dressed, &patch)),
         };
-        let decoded = decode::patched(&resource, &patched.map_err(|error| refused(&error))?)?;
+        let decoded = decode::patched(&resource, &patched.map_err(|error| refused(&error))?, options)?;
         let mut object = decoded.object;
         match_name(target, &object)?;
         match_namespace(target, &mut object)?;
-        let warnings = decode::judge_unknown(&decoded.unknown, &resource, options.field_validation)?;
+        let warnings = decoded.warnings;
         if object::resource_version(&object) != object::resource_version(&old.value) {
             check_version(target, &old, &object, Behavior::of(&resource))?;
         }
@@ -206,8 +210,8 @@ impl Cluster {
     pub(crate) fn apply(&mut self, target: &Target, body: &[u8], options: &WriteOptions) -> Result<Written> {
         let resource = Arc::clone(&target.resource);
         let applied = apply_body(body)?;
-        let old = match self.lookup(target) {
-            Ok(old) => Some(Arc::clone(old)),
+        let old = match self.view(target) {
+            Ok(old) => Some(old),
             Err(error) if target.subresource.is_some() => return Err(error),
             Err(_) => None,
         };
@@ -224,11 +228,11 @@ impl Cluster {
             };
             patch::apply(live.as_ref(), &applied, &apply).map_err(|error| refused(&error))?
         };
-        let decoded = decode::patched(&resource, &merged)?;
+        let decoded = decode::patched(&resource, &merged, options)?;
         let mut object = decoded.object;
         match_namespace(target, &mut object)?;
         match_name(target, &object)?;
-        let warnings = decode::judge_unknown(&decoded.unknown, &resource, options.field_validation)?;
+        let warnings = decoded.warnings;
         let Some(old) = old else {
             if !object::uid(&object).is_empty() {
                 let why = format!(
@@ -247,8 +251,20 @@ impl Cluster {
         self.settle(target, &old, object, options, warnings)
     }
 
+    /// The stored object in the form in which its resource shows it; writes are made in that form.
+    pub(crate) fn view(&self, target: &Target) -> Result<Arc<Stored>> {
+        let stored = self.lookup(target)?;
+        Ok(match events::shown(&target.resource, &stored.value) {
+            Some(shown) => Arc::new(Stored::unstored(shown)),
+            None => Arc::clone(stored),
+        })
+    }
+
     /// Records who wrote what.
     pub(crate) fn track(&self, target: &Target, old: Option<&Value>, object: &mut Value, options: &WriteOptions) {
+        if target.subresource.as_deref() == Some("finalize") {
+            return;
+        }
         let api_version = target.resource.api_version();
         let ownership = ownership(&target.resource, &api_version, target.subresource.as_deref());
         managed_fields::track_update(old, object, &options.manager, &ownership, &self.clock.stamp());
@@ -267,7 +283,10 @@ impl Cluster {
         kinds::prepare_update(resource, target.subresource.as_deref(), &old.value, &mut object);
         metadata::prepare_update(&old.value, &mut object);
         let mut errors = metadata::validate(resource, &object);
-        errors.extend(metadata::validate_update(&old.value, &object));
+        let changes = metadata::validate_update(&old.value, &object);
+        errors.extend(changes.clone());
+        // The real server checks metadata twice, once for all kinds and once for the kind; its causes tell.
+        errors.extend(changes);
         errors.extend(kinds::validate(resource, Some(&old.value), &object));
         if !errors.is_empty() {
             return Err(ApiError::invalid(&resource.group, &resource.kind, &target.name, &errors));
@@ -275,14 +294,16 @@ impl Cluster {
         let version = object::resource_version(&old.value).to_owned();
         object::metadata_mut(&mut object).insert("resourceVersion".to_owned(), version.into());
         managed_fields::keep_times_if_unchanged(&old.value, &mut object);
+        let is_unchanged = object == old.value;
+        let object = events::stored(resource, object);
         if delete::may_go(resource, &object) {
             if !options.dry_run {
                 self.storage.remove(&resource.collection, &target.key());
             }
             return Ok(Written { stored: Arc::new(Stored::unstored(object)), created: false, warnings });
         }
-        let stored = if object == old.value {
-            Arc::clone(old)
+        let stored = if is_unchanged {
+            self.lookup(target).map(Arc::clone)?
         } else if options.dry_run {
             Arc::new(Stored::unstored(object))
         } else {
@@ -372,7 +393,8 @@ fn check_version(target: &Target, old: &Stored, object: &Value, behavior: Behavi
         }
         let resource = &target.resource;
         let error = FieldError::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
-        return Err(ApiError::invalid(&resource.group, &resource.kind, &target.name, &[error]));
+        // The plural stands where other errors have the kind; so it does in the real server.
+        return Err(ApiError::invalid(&resource.group, &resource.plural, &target.name, &[error]));
     }
     match sent.parse::<u64>() {
         Err(_) => Err(ApiError::unclassified(crate::options::no_uint(sent))),
@@ -381,16 +403,27 @@ fn check_version(target: &Target, old: &Stored, object: &Value, behavior: Behavi
     }
 }
 
-pub(crate) fn parse_patch(body: &[u8]) -> Result<Value> {
-    serde_json::from_slice(body)
-        .map_err(|error| ApiError::bad_request(format!("error decoding patch: {}", decode::words(&error))))
+/// Reads a patch; all but JSON patches must be maps.
+pub(crate) fn parse_patch(body: &[u8], kind: PatchType) -> Result<Value> {
+    // Strategic patches are read by another part of the real server, which complains without this.
+    let what = if kind == PatchType::Strategic { "" } else { "error decoding patch: " };
+    let refuse = |why: String| ApiError::bad_request(format!("{what}{why}"));
+    let patch: Value = serde_json::from_slice(body).map_err(|error| refuse(decode::words(&error)))?;
+    match (kind, &patch) {
+        (PatchType::Json, _) | (_, Value::Object(_)) => Ok(patch),
+        (PatchType::Merge, Value::Null) => Err(ApiError::bad_request("Invalid JSON Patch")),
+        _ => Err(refuse(decode::no_map(&patch))),
+    }
 }
 
 /// A patch's failure as an answer.
 pub(crate) fn refused(error: &PatchError) -> ApiError {
     match error {
         PatchError::Invalid(message) => ApiError::bad_request(message.clone()),
-        PatchError::Unprocessable { message, causes } if causes.is_empty() => ApiError::unprocessable(message.clone()),
+        // The real server keeps the reason to itself.
+        PatchError::Unprocessable { causes, .. } if causes.is_empty() => {
+            ApiError::unprocessable("the server rejected our request due to an error in our request")
+        }
         PatchError::Unprocessable { causes, .. } => ApiError::invalid("", "", "", causes),
         PatchError::TooLarge(message) => ApiError::too_large(message),
         PatchError::Internal(message) => ApiError::unclassified(message.clone()),

@@ -1,10 +1,20 @@
 //! What a kind does to its objects on a write: which part is status, what bumps the generation, what is filled in.
 //!
 //! Pure functions of (resource, old object, new object). Custom kinds have one rule for all; built-in ones differ in
-//! [`Behavior`]. Must not know storage or HTTP.
+//! [`Behavior`], in what a new object gets (`create.rs`) and in what an update may reach (`update.rs`). Must not know storage
+//! or HTTP.
+
+mod create;
+pub(crate) mod events;
+pub(crate) mod services;
+mod update;
 
 use serde_json::{Value, json};
 
+pub(crate) use self::{
+    create::{canonicalize, prepare_create},
+    update::prepare_update,
+};
 use crate::{builtin, field::FieldError, object, registry::Resource};
 
 /// How objects of a kind behave on writes.
@@ -38,6 +48,7 @@ pub(crate) enum Generation {
 
 impl Behavior {
     pub(crate) fn of(resource: &Resource) -> Self {
+        // A node's status can be created with it: that is how kubelets register.
         let status_apart = resource.has_subresource("status");
         if resource.is_custom() {
             return Self {
@@ -68,104 +79,6 @@ impl Behavior {
     }
 }
 
-/// Prepares an object that is about to be created: what clients may not set goes, what the server sets comes.
-pub(crate) fn prepare_create(resource: &Resource, object: &mut Value) {
-    let behavior = Behavior::of(resource);
-    let map = object::map_mut(object);
-    if behavior.status_apart {
-        map.remove("status");
-    }
-    if !resource.is_custom() {
-        match resource.kind.as_str() {
-            "Namespace" => {
-                let mut finalizers: Vec<Value> =
-                    object::at(object, &["spec", "finalizers"]).and_then(Value::as_array).cloned().unwrap_or_default();
-                if !finalizers.contains(&json!("kubernetes")) {
-                    finalizers.push("kubernetes".into());
-                }
-                object["spec"] = json!({"finalizers": finalizers});
-                object["status"] = json!({"phase": "Active"});
-            }
-            "Pod" => object["status"] = json!({"phase": "Pending", "qosClass": "BestEffort"}),
-            "Deployment" => object["status"] = json!({}),
-            "ReplicaSet" => object["status"] = json!({"replicas": 0}),
-            "Service" => object["status"] = json!({"loadBalancer": {}}),
-            "Node" => object["status"] = object::at(object, &["status"]).cloned().unwrap_or_else(|| json!({})),
-            _ => {}
-        }
-    }
-    let meta = object::metadata_mut(object);
-    match behavior.generation {
-        Generation::None => meta.remove("generation"),
-        _ => meta.insert("generation".to_owned(), 1.into()),
-    };
-}
-
-/// What the server settles once the name is known.
-pub(crate) fn canonicalize(resource: &Resource, object: &mut Value) {
-    if !resource.is_custom() && resource.kind == "Namespace" {
-        let name = object::name(object).to_owned();
-        let labels = object::metadata_mut(object).entry("labels").or_insert(Value::Null);
-        object::map_mut(labels).insert("kubernetes.io/metadata.name".to_owned(), name.into());
-    }
-}
-
-/// Prepares an object that is about to replace `old`: spec and status keep to their own URLs, the generation follows.
-pub(crate) fn prepare_update(resource: &Resource, subresource: Option<&str>, old: &Value, new: &mut Value) {
-    let behavior = Behavior::of(resource);
-    if subresource == Some("status") {
-        keep_all_but_status(resource, old, new);
-    } else if behavior.status_apart {
-        copy_field("status", old, new);
-    }
-    if !resource.is_custom() && resource.kind == "Namespace" && subresource != Some("finalize") {
-        copy_field("spec", old, new);
-    }
-    let generation = old.get("metadata").and_then(|meta| meta.get("generation")).and_then(Value::as_i64);
-    let meta = object::metadata_mut(new);
-    match generation {
-        Some(generation) => meta.insert("generation".to_owned(), generation.into()),
-        None => meta.remove("generation"),
-    };
-    if subresource != Some("status") && changes_generation(behavior, old, new) {
-        let next = generation.unwrap_or(0) + 1;
-        object::metadata_mut(new).insert("generation".to_owned(), next.into());
-    }
-}
-
-/// A write to `status` leaves the rest of the object alone. Built-in kinds let metadata pass; custom ones do not.
-fn keep_all_but_status(resource: &Resource, old: &Value, new: &mut Value) {
-    let status = new.get("status").cloned();
-    let sent_meta = object::metadata(new).cloned().unwrap_or_default();
-    let mut kept = old.clone();
-    let map = object::map_mut(&mut kept);
-    match status {
-        Some(status) => map.insert("status".to_owned(), status),
-        None => map.remove("status"),
-    };
-    let passing: &[&str] = if resource.is_custom() {
-        &["resourceVersion", "uid", "managedFields"]
-    } else {
-        &["resourceVersion", "uid", "managedFields", "annotations", "finalizers"]
-    };
-    let meta = object::metadata_mut(&mut kept);
-    for field in passing {
-        match sent_meta.get(*field) {
-            Some(value) => meta.insert((*field).to_owned(), value.clone()),
-            None => meta.remove(*field),
-        };
-    }
-    *new = kept;
-}
-
-fn copy_field(field: &str, from: &Value, to: &mut Value) {
-    let map = object::map_mut(to);
-    match from.get(field) {
-        Some(value) => map.insert(field.to_owned(), value.clone()),
-        None => map.remove(field),
-    };
-}
-
 fn changes_generation(behavior: Behavior, old: &Value, new: &Value) -> bool {
     let differs = |path: &[&str]| object::at(old, path) != object::at(new, path);
     match behavior.generation {
@@ -190,7 +103,21 @@ fn changes_generation(behavior: Behavior, old: &Value, new: &Value) -> bool {
 pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value) -> Vec<FieldError> {
     match (resource.type_name(), resource.schema()) {
         (Some(name), _) => builtin::validate::validate(name, old, object),
-        (None, Some(schema)) => schema.validate(&object::dressed(object, &resource.api_version(), &resource.kind)),
+        (None, Some(schema)) => {
+            let mut errors = schema.validate(&object::dressed(object, &resource.api_version(), &resource.kind));
+            errors.extend(negative_scale(resource, object));
+            errors
+        }
         (None, None) => Vec::new(),
     }
+}
+
+/// The numbers behind a custom kind's scale must not be negative, whatever its schema says.
+fn negative_scale(resource: &Resource, object: &Value) -> Vec<FieldError> {
+    let paths = resource.scale_paths().into_iter().flat_map(|scale| [scale.spec_replicas, scale.status_replicas]);
+    let negative = paths.filter_map(|path| {
+        let count = object.pointer(&path.replace('.', "/"))?.as_i64()?;
+        (count < 0).then(|| FieldError::invalid(path, &json!(count), "should be a non-negative integer"))
+    });
+    negative.collect()
 }

@@ -152,6 +152,14 @@ impl Resource {
         }
     }
 
+    /// Where a custom resource keeps the numbers of its scale.
+    pub(crate) fn scale_paths(&self) -> Option<ScalePaths> {
+        match &self.origin {
+            Origin::BuiltIn => None,
+            Origin::Custom(version) => version.scale.clone(),
+        }
+    }
+
     pub(crate) fn has_subresource(&self, name: &str) -> bool {
         self.subresources.iter().any(|subresource| subresource.name == name)
     }

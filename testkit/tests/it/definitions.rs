@@ -102,7 +102,7 @@ async fn a_definition_is_established_and_its_kind_served() {
     )
     .await;
     assert_eq!(code, 422);
-    assert_eq!(status["details"]["causes"].as_array().unwrap().len(), 2, "{status}");
+    assert_eq!(status["details"]["causes"].as_array().unwrap().len(), 3, "{status}");
 }
 
 #[tokio::test(start_paused = true)]
