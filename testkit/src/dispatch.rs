@@ -275,7 +275,7 @@ fn delete_options(call: &Call, body: &[u8]) -> Result<DeleteOptions> {
     if kind != "DeleteOptions" {
         let version = body.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
         return Err(ApiError::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a DeleteOptions: no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\""
+            r#"no kind {kind:?} is registered for version {version:?} in scheme "pkg/runtime/scheme.go:111""#
         )));
     }
     DeleteOptions::parse(&call.query, Some(&body))

@@ -263,6 +263,9 @@ impl Cluster {
     /// Records who wrote what.
     pub(crate) fn track(&self, target: &Target, old: Option<&Value>, object: &mut Value, options: &WriteOptions) {
         if target.subresource.as_deref() == Some("finalize") {
+            // Finalizing is nobody's writing.
+            let entries = old.and_then(|old| old.pointer("/metadata/managedFields")).cloned();
+            object::metadata_mut(object).extend(entries.map(|entries| ("managedFields".to_owned(), entries)));
             return;
         }
         let api_version = target.resource.api_version();
