@@ -222,6 +222,7 @@ fn write(shared: &Shared, call: &Call, target: &Target, body: &[u8]) -> Result<A
     let content_type = content_type.split(';').next().unwrap_or_default().trim();
     let options = WriteOptions::parse(&call.query, kind, &call.info.user_agent)?;
     let is_scale = target.subresource.as_deref() == Some("scale");
+    let sent_kind = if is_scale { Arc::new(Resource::scale()) } else { Arc::clone(&target.resource) };
     let written = match call.info.verb.as_str() {
         "patch" => {
             let patch_type = PatchType::of(content_type).ok_or_else(|| {
@@ -241,7 +242,7 @@ fn write(shared: &Shared, call: &Call, target: &Target, body: &[u8]) -> Result<A
             })?
         }
         verb => {
-            let media_type = MediaType::of(content_type, &target.resource)?;
+            let media_type = MediaType::of(content_type, &sent_kind)?;
             let body = Body { media_type, bytes: body };
             shared.with_cluster(|cluster| match verb {
                 "create" => cluster.create(target, body, &options),
@@ -250,8 +251,7 @@ fn write(shared: &Shared, call: &Call, target: &Target, body: &[u8]) -> Result<A
             })?
         }
     };
-    let scale = is_scale.then(Resource::scale);
-    Ok(written_answer(scale.as_ref().unwrap_or(&target.resource), &written, representation))
+    Ok(written_answer(&sent_kind, &written, representation))
 }
 
 fn written_answer(resource: &Resource, written: &Written, representation: Representation) -> Answer {
