@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 
@@ -89,22 +90,18 @@ func name(t reflect.Type) string {
 	return strings.Join(path[len(path)-2:], "/") + "." + t.Name()
 }
 
+// schema finds the definition of a type. The generated package names definitions as the documents do:
+// io.k8s.api.core.v1.Pod, with the reversed domain of the import path in front.
 func (p *printer) schema(t reflect.Type) (spec.Schema, bool) {
-	definition, found := p.definitions[t.PkgPath()+"."+t.Name()]
+	domain, rest, _ := strings.Cut(t.PkgPath(), "/")
+	labels := strings.Split(domain, ".")
+	slices.Reverse(labels)
+	name := strings.Join(labels, ".") + "." + strings.ReplaceAll(rest, "/", ".") + "." + t.Name()
+	definition, found := p.definitions[name]
 	if !found {
-		// The generator may have been run with type names that carry dots in place of slashes.
-		for key, candidate := range p.definitions {
-			if strings.HasSuffix(key, "."+t.Name()) && strings.Contains(key, strings.ReplaceAll(lastTwo(t), "/", ".")) {
-				return candidate.Schema, true
-			}
-		}
+		definition, found = p.definitions[t.PkgPath()+"."+t.Name()]
 	}
 	return definition.Schema, found
-}
-
-func lastTwo(t reflect.Type) string {
-	path := strings.Split(t.PkgPath(), "/")
-	return strings.Join(path[len(path)-2:], "/")
 }
 
 func (p *printer) visit(t reflect.Type) {

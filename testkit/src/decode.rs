@@ -2,7 +2,6 @@
 //!
 //! Pure. Built-in kinds and custom ones complain in different words, as different codecs do in the real server.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use crate::{
@@ -130,23 +129,8 @@ fn decode(
 /// As the real server does: decoding a built-in object fills in its defaults.
 fn built_in(name: &'static str, value: &mut Value) -> std::result::Result<Vec<String>, String> {
     let unknown = builtin::decode::decode(name, value)?;
-    if name == "core/v1.Secret" {
-        encode_secret(value);
-    }
     builtin::defaults::default(name, value);
     Ok(unknown)
-}
-
-/// What a secret says in plain text is stored with the rest of its data.
-fn encode_secret(secret: &mut Value) {
-    let Some(Value::Object(plain)) = object::map_mut(secret).remove("stringData") else {
-        return;
-    };
-    let data = object::map_mut(object::entry(secret, "data"));
-    for (key, text) in plain {
-        let encoded = STANDARD.encode(text.as_str().unwrap_or_default());
-        data.insert(key, encoded.into());
-    }
 }
 
 /// Metadata is a type of its own; the rest is pruned and filled in by the schema.

@@ -132,7 +132,9 @@ impl Decoder {
         let go_path = if place.go_path.is_empty() { name.to_owned() } else { format!("{}.{name}", place.go_path) };
         let below = Place { go_struct: types::go_name(owner), go_path, path: place.path.child(name) };
         self.value(&field.kind, value, &below)?;
-        if field.omits_zero && !field.is_pointer && is_zero(value) {
+        // An empty list of managed fields asks for them to be forgotten; its encoding is the only one that survives decoding.
+        let asks_for_reset = name == "managedFields";
+        if field.omits_zero && !field.is_pointer && is_zero(value) && !asks_for_reset {
             fields.remove(name);
         }
         Ok(())

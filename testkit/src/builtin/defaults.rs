@@ -2,8 +2,10 @@
 //!
 //! For decoded objects ([`super::decode`]). Fills in what is absent and never changes what is there, so it is idempotent (checked
 //! by a property test). What only admission adds (priorities, tolerations, service accounts) and what is allocated (cluster
-//! addresses, node ports) is not here; what is set once, on creation, is in [`super::create`].
+//! addresses, node ports) is not here; what is set once, on creation, is in `kinds/create.rs`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::types::{self, Kind};
@@ -55,7 +57,10 @@ fn own(name: &str, fields: &mut Fields) {
         "core/v1.HostPathVolumeSource" => put(fields, "type", ""),
         "core/v1.PersistentVolumeClaimSpec" => put(fields, "volumeMode", "Filesystem"),
         "core/v1.ServiceSpec" => service(fields),
-        "core/v1.Secret" => put(fields, "type", "Opaque"),
+        "core/v1.Secret" => secret(fields),
+        "core/v1.PodStatus" => mirror(fields, "podIP", "podIPs", Some("ip")),
+        "core/v1.NodeSpec" => mirror(fields, "podCIDR", "podCIDRs", None),
+        "core/v1.NodeStatus" => allocatable(fields),
         "core/v1.Namespace" => namespace(fields),
         "core/v1.NamespaceStatus" => put(fields, "phase", "Active"),
         "rbac/v1.RoleBinding" | "rbac/v1.ClusterRoleBinding" => role_reference(fields),
@@ -210,6 +215,44 @@ fn service(fields: &mut Fields) {
     }
 }
 
+/// A Secret's texts become data.
+fn secret(fields: &mut Fields) {
+    put(fields, "type", "Opaque");
+    let Some(Value::Object(texts)) = fields.remove("stringData") else { return };
+    let Some(data) = object(fields, "data") else { return };
+    for (name, text) in texts {
+        let encoded = STANDARD.encode(text.as_str().unwrap_or_default());
+        data.insert(name, Value::from(encoded));
+    }
+}
+
+/// One value in an old field, and first in a list in a new one; `key` is the field of the list's items that holds it.
+fn mirror(fields: &mut Fields, one: &str, many: &str, key: Option<&str>) {
+    let has = |value: Option<&Value>| value.is_some_and(|value| !value.is_null() && value != "" && *value != json!([]));
+    let first = fields.get(many).and_then(|list| list.get(0)).cloned();
+    let first = match key {
+        Some(key) => first.and_then(|item| item.get(key).cloned()),
+        None => first,
+    };
+    match (fields.get(one).cloned(), first) {
+        (Some(value), None) if has(Some(&value)) => {
+            let item = key.map_or_else(|| value.clone(), |key| json!({key: value}));
+            fields.insert(many.to_owned(), json!([item]));
+        }
+        (None, Some(first)) => {
+            fields.insert(one.to_owned(), first);
+        }
+        _ => {}
+    }
+}
+
+/// What a node has, it can give until it says otherwise.
+fn allocatable(fields: &mut Fields) {
+    if let Some(capacity) = fields.get("capacity").cloned() {
+        fields.entry("allocatable").or_insert(capacity);
+    }
+}
+
 /// Every namespace can be selected by its name.
 fn namespace(fields: &mut Fields) {
     object(fields, "status");
@@ -346,6 +389,29 @@ mod tests {
         assert_eq!(pod["spec"]["volumes"], json!([{"name": "v", "emptyDir": {}}]));
         assert_eq!(pod["spec"]["containers"][0]["resources"]["requests"], json!({"cpu": "1"}));
         assert_eq!(pod["spec"]["enableServiceLinks"], json!(true));
+    }
+
+    #[test]
+    fn old_and_new_fields_mirror_each_other() {
+        assert_eq!(
+            defaulted("core/v1.Pod", json!({"status": {"podIP": "1.1.1.1"}}))["status"]["podIPs"],
+            json!([{"ip": "1.1.1.1"}])
+        );
+        assert_eq!(
+            defaulted("core/v1.Pod", json!({"status": {"podIPs": [{"ip": "1.1.1.1"}]}}))["status"]["podIP"],
+            json!("1.1.1.1")
+        );
+        assert_eq!(
+            defaulted("core/v1.Node", json!({"spec": {"podCIDR": "10.0.0.0/24"}}))["spec"]["podCIDRs"],
+            json!(["10.0.0.0/24"])
+        );
+    }
+
+    #[test]
+    fn a_secrets_texts_become_data() {
+        let secret = defaulted("core/v1.Secret", json!({"stringData": {"a": "b"}, "data": {"a": "eA==", "c": "eA=="}}));
+        assert_eq!(secret["data"], json!({"a": "Yg==", "c": "eA=="}));
+        assert_eq!(secret.get("stringData"), None);
     }
 
     proptest! {

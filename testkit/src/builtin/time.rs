@@ -10,9 +10,15 @@ pub(crate) fn to_second(text: &str) -> Result<String, String> {
     Ok(timestamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
-/// A time to the microsecond, or Go's words about what is wrong with it.
+/// A time to the microsecond, or Go's words about what is wrong with it. The fraction must have six digits.
 pub(crate) fn to_microsecond(text: &str) -> Result<String, String> {
-    let timestamp = Timestamp::from_str(text).map_err(|_| malformed(text, "2006-01-02T15:04:05.000000Z07:00"))?;
+    let layout = "2006-01-02T15:04:05.000000Z07:00";
+    let timestamp = Timestamp::from_str(text).map_err(|_| malformed(text, layout))?;
+    let rest = text.get(19..).unwrap_or_default();
+    let digits = rest.strip_prefix('.').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
+    if digits != 6 {
+        return Err(format!("parsing time {text:?} as {layout:?}: cannot parse {rest:?} as \".000000\""));
+    }
     Ok(timestamp.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string())
 }
 
@@ -28,7 +34,11 @@ mod tests {
     #[test]
     fn times_have_one_form() {
         assert_eq!(to_second("2026-01-31T10:00:00.9+02:00").as_deref(), Ok("2026-01-31T08:00:00Z"));
-        assert_eq!(to_microsecond("2026-01-31T10:00:00Z").as_deref(), Ok("2026-01-31T10:00:00.000000Z"));
+        assert_eq!(to_microsecond("2026-01-31T10:00:00.123456+01:00").as_deref(), Ok("2026-01-31T09:00:00.123456Z"));
+        assert_eq!(
+            to_microsecond("2026-01-31T10:00:00Z"),
+            Err(r#"parsing time "2026-01-31T10:00:00Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as ".000000""#.to_owned())
+        );
         assert_eq!(
             to_second("x"),
             Err(r#"parsing time "x" as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006""#.to_owned())

@@ -131,7 +131,7 @@ mod tests {
             errors("events/v1.Event", &event),
             ["eventTime: Required value", r#"type: Invalid value: "": has invalid value: "#]
         );
-        let event = json!({"metadata": {"namespace": "default"}, "type": "Normal", "eventTime": "2026-01-01T00:00:00Z",
+        let event = json!({"metadata": {"namespace": "default"}, "type": "Normal", "eventTime": "2026-01-01T00:00:00.000000Z",
             "regarding": {"kind": "Pod", "namespace": "default"}, "reportingController": "example.com/c"});
         assert_eq!(
             errors("events/v1.Event", &event),
@@ -142,9 +142,9 @@ mod tests {
     #[test]
     fn only_the_series_of_an_event_changes() {
         let event = |note: &str, count: i64| {
-            json!({"metadata": {"namespace": "default"}, "type": "Normal", "eventTime": "2026-01-01T00:00:00Z",
+            json!({"metadata": {"namespace": "default"}, "type": "Normal", "eventTime": "2026-01-01T00:00:00.000000Z",
             "reason": "r", "action": "a", "reportingController": "c", "reportingInstance": "i", "note": note,
-            "series": {"count": count, "lastObservedTime": "2026-01-01T00:00:00Z"}})
+            "series": {"count": count, "lastObservedTime": "2026-01-01T00:00:00.000000Z"}})
         };
         assert_eq!(update_errors("events/v1.Event", &event("n", 2), &event("n", 3)), [""; 0]);
         assert_eq!(
