@@ -136,6 +136,7 @@ impl<'a> Task<'a> {
         // Without an open watch there is nothing to read: as if it had ended.
         let Some(watch) = &mut self.watch else { return Ok(Some(Input::WatchEnded)) };
         let text = match watch.next(until).await? {
+            // Both are failures only where the machine says so; these are the words for that case.
             Read::Silence => {
                 self.failure = Some(self.stalled());
                 return Ok(Some(Input::Tick));

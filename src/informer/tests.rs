@@ -7,6 +7,7 @@ mod log;
 mod missing;
 mod relist;
 mod resume;
+mod storm;
 mod strange;
 mod sync;
 mod trouble;

@@ -185,8 +185,9 @@ impl Watcher {
             end = cut(&self.request.connection, &mut self.interrupt) => Woke::Ended(end),
             // The sender lives in `shared`, so this resolves for a change only.
             _ = self.revisions.changed() => Woke::Changed,
-            () = tokio::time::sleep_until(self.next_bookmark), if bookmarks => Woke::Bookmark,
+            // Before the bookmark: who was held up past both is at the end.
             () = tokio::time::sleep_until(self.deadline) => Woke::Deadline,
+            () = tokio::time::sleep_until(self.next_bookmark), if bookmarks => Woke::Bookmark,
         };
         match woke {
             Woke::Ended(interrupt) => return Some(self.end(interrupt)),

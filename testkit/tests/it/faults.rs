@@ -134,6 +134,18 @@ async fn a_stalled_watch_goes_on_when_the_fault_is_removed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_that_stalled_past_its_end_ends_when_it_goes_on() {
+    let server = ApiServer::new();
+    let path = format!("{MAPS}?watch=1&allowWatchBookmarks=true&timeoutSeconds=10");
+    let mut lines = watch_lines(&server.client(), &path).await;
+    let stall = Rule::new(Requests::of("watch", "configmaps"), Fault::Watch(WatchFault::Stall));
+    let _stall = server.faults().install(stall.between(Duration::ZERO, Duration::from_secs(60)));
+    create(&server, &["a"]).await;
+    assert_eq!(next_events(&mut lines, 1).await, pairs(&[("ADDED", "a")]));
+    assert_eq!(next_event(&mut lines).await, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restart_breaks_connections_and_keeps_the_state() {
     let server = ApiServer::new();
     create(&server, &["a"]).await;
