@@ -11,6 +11,7 @@ mod fair;
 mod handle;
 mod handlers;
 mod in_order;
+mod informer;
 mod lives;
 mod mapping;
 mod missing;

@@ -146,8 +146,13 @@ async fn storm(seed: u64, page_size: u32, status: bool) {
     assert!(truth.values().all(|(life, _)| !ended.contains(life)), "something was deleted that lives");
 }
 
+/// Few by default, since each is long; as many as `PROPTEST_CASES` says.
+fn cases() -> u32 {
+    std::env::var_os("PROPTEST_CASES").map_or(24, |_| ProptestConfig::default().cases)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn whatever_goes_wrong_the_cache_ends_as_the_server_is(seed: u64, page_size in 1_u32..4, status: bool) {
