@@ -109,8 +109,8 @@ fn one_list_and_one_watch_serve_all_who_ask_for_the_same_whatever_the_type() {
         event_loop.register(DefaultHandler::new("dynamic", dynamic.clone())).expect("a good handler");
         let _running = Running::start(event_loop, 1).ready().await;
         let object = dynamic.get(&world.key("a")).expect("it is there").expect("it decodes");
-        let types = object.types.as_ref().expect("an item of a list gets its type back");
-        assert_eq!((types.api_version.as_str(), types.kind.as_str()), ("v1", "ConfigMap"));
+        let known = object.types.as_ref().expect("an item of a list gets its type back");
+        assert_eq!((known.api_version.as_str(), known.kind.as_str()), ("v1", "ConfigMap"));
         assert!(typed.get(&world.key("a")).is_some_and(|map| map.is_ok()));
         quiet().await;
         assert_eq!((lists(world).len(), world.network.count(Sent::is_watch)), (1, 1));

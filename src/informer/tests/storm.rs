@@ -10,8 +10,8 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kubehandler_core::{Life, ObjectKey, ResourceVersion};
 use kubehandler_testkit::{ApiServer, ExpiredWatch, Fault, Requests, Rule, WatchFault};
 use proptest::prelude::*;
+use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use rand::{RngExt as _, SeedableRng as _};
 
 use super::fixture::{config_map, pass};
 use super::log;
