@@ -140,6 +140,12 @@ impl ApiServer {
         ApiService::new(Arc::clone(&self.shared), identity)
     }
 
+    /// The state behind this handle. When there is a runtime, what goes on in the background goes on from here.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        self.shared.keep_house();
+        &self.shared
+    }
+
     /// A client of the user `admin`, with the default namespace `default`.
     ///
     /// # Panics
@@ -241,7 +247,7 @@ impl ApiServer {
         if let Some(namespace) = namespace {
             meta.insert("namespace".to_owned(), namespace.into());
         }
-        self.shared.with_cluster(|cluster| {
+        self.shared().with_cluster(|cluster| {
             let collection = cluster.collection_of(&GroupResource::parse(resource));
             if object::uid(&object).is_empty() {
                 let key = Key::new(namespace, name);
@@ -256,7 +262,7 @@ impl ApiServer {
     /// Removes an object past all checks (finalizers, grace) and watches see it; says whether it was there.
     #[expect(clippy::must_use_candidate, reason = "called for what it does; the answer is a courtesy")]
     pub fn remove_raw(&self, resource: &str, namespace: Option<&str>, name: &str) -> bool {
-        self.shared.with_cluster(|cluster| {
+        self.shared().with_cluster(|cluster| {
             let collection = cluster.collection_of(&GroupResource::parse(resource));
             cluster.storage.remove(&collection, &Key::new(namespace, name)).is_some()
         })

@@ -181,6 +181,7 @@ impl Path {
         Self(format!("{}[{index}]", self.0))
     }
 
+    #[cfg(test)]
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

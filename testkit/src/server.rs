@@ -287,7 +287,7 @@ where
         entry.set_outcome(Outcome::Refused);
         return Err(connection_refused());
     }
-    shared.housekeeper.ensure(&shared);
+    shared.keep_house();
     let connection = shared.connection();
     let call = Call { parts, route, query, info, entry: entry.clone(), connection: connection.clone() };
     let answer = tokio::select! {
@@ -460,6 +460,13 @@ fn connection_refused() -> io::Error {
 }
 
 impl Shared {
+    /// Makes sure that the background's work goes on, if the caller is in a runtime.
+    pub(crate) fn keep_house(self: &Arc<Self>) {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            self.housekeeper.ensure(self);
+        }
+    }
+
     /// Whether this server admits to know `sendInitialEvents`.
     pub(crate) fn knows_watch_list(&self) -> bool {
         self.settings.initial_events != InitialEvents::Refuse

@@ -165,11 +165,6 @@ impl Storage {
         })
     }
 
-    /// The resources that have, or had, objects.
-    pub(crate) fn collections(&self) -> impl Iterator<Item = &GroupResource> {
-        self.collections.keys()
-    }
-
     /// Stores a new state of an object, new or known.
     pub(crate) fn put(&mut self, collection: &GroupResource, key: &Key, mut value: Value) -> Arc<Stored> {
         self.revision += 1;

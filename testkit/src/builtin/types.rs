@@ -84,6 +84,7 @@ pub(crate) fn root(group: &str, version: &str, kind: &str) -> Option<&'static st
 }
 
 /// Every type with its name, sorted.
+#[cfg(test)]
 pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static Struct)> {
     TABLE.iter().map(|(name, definition)| (*name, definition))
 }

@@ -282,6 +282,11 @@ impl Registry {
         self.all().find(|known| known.collection == *collection).map(Arc::clone)
     }
 
+    /// The resource of an object that names itself by `apiVersion` and `kind`.
+    pub(crate) fn find_kind(&self, api_version: &str, kind: &str) -> Option<Arc<Resource>> {
+        self.all().find(|known| known.kind == kind && known.api_version() == api_version).map(Arc::clone)
+    }
+
     /// The resource of an owner reference: its version may be one that is no longer served, its group and kind must be known.
     pub(crate) fn find_owner_kind(&self, api_version: &str, kind: &str) -> Option<Arc<Resource>> {
         let group = api_version.split_once('/').map_or("", |(group, _)| group);

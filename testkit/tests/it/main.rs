@@ -3,7 +3,9 @@
 mod definitions;
 mod faults;
 mod garbage;
+mod kinds;
 mod objects;
 mod over_http;
+mod robust;
 mod support;
 mod watching;
