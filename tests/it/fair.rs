@@ -130,6 +130,7 @@ fn a_resync_waits_behind_changes() {
         let _running = world.run(&[&recorder], 1).await;
         eventually("all are known", || recorder.calls().len() == 100).await;
         slow(&recorder);
+        time_passes(Duration::from_secs(59)).await;
         eventually("the resync has begun", || recorder.calls().len() > 110).await;
         let before = recorder.calls().len();
         world.change("old99", "2").await;

@@ -215,7 +215,7 @@ fn a_kind_known_only_at_run_time_is_handled_like_any_other() {
         recorder.tells("a", ["add 1 failed", "add 1"]).await;
         world.change("a", "2").await;
         recorder.tells("a", ["add 1 failed", "add 1", "update 2"]).await;
-        let object = recorder.last("a").object.unwrap();
+        let object = recorder.last("a").object.as_ref().clone().unwrap();
         assert_eq!((&object["apiVersion"], &object["kind"]), (&"v1".into(), &"ConfigMap".into()));
         world.delete("a").await;
         recorder.tells("a", ["add 1 failed", "add 1", "update 2", "delete 2"]).await;

@@ -104,7 +104,7 @@ pub(crate) struct Recorded {
     pub(crate) uid: String,
     pub(crate) version: String,
     /// `ctx.object()` as JSON, or its error.
-    pub(crate) object: Result<Value, String>,
+    pub(crate) object: Arc<Result<Value, String>>,
     pub(crate) causes: Causes,
     pub(crate) changes: u32,
     pub(crate) waited: Duration,
@@ -119,7 +119,7 @@ pub(crate) struct Recorded {
 impl Recorded {
     /// `data.value`, the field that the suite's objects differ in; `?` for an object that does not decode.
     pub(crate) fn value(&self) -> String {
-        match &self.object {
+        match &*self.object {
             Ok(object) => object.pointer("/data/value").map_or_else(
                 || "-".to_owned(),
                 |value| match value {
@@ -303,7 +303,7 @@ where
             key: ctx.key().clone(),
             uid: ctx.uid().to_string(),
             version: ctx.resource_version(),
-            object: object.clone().map_err(|error| error.to_string()).map(|object| json(&*object)),
+            object: Arc::new(object.clone().map_err(|error| error.to_string()).map(|object| json(&*object))),
             causes: ctx.causes(),
             changes: ctx.changes(),
             waited: ctx.waited(),
