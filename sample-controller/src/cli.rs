@@ -18,10 +18,22 @@ pub struct Cli {
 /// The program's commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Watch the controller work, without a cluster: plays a short scenario on an API server inside this process
+    #[cfg(feature = "demo")]
+    Demo(DemoOptions),
     /// Run the controller against a cluster, until SIGINT or SIGTERM
     Run(RunOptions),
     /// Print the `CustomResourceDefinition` as YAML, for `kubectl apply --server-side -f -`
     Crd,
+}
+
+/// Options of `demo`.
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub struct DemoOptions {
+    /// End after the scenario instead of staying until Ctrl-C
+    #[arg(long)]
+    pub once: bool,
 }
 
 /// Options of `run`.

@@ -9,6 +9,8 @@ pub mod cli;
 pub mod connect;
 pub mod controller;
 pub mod crd;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod desired;
 pub mod everyday;
 pub mod handlers;

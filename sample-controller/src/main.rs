@@ -15,6 +15,8 @@ use tracing::info;
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        #[cfg(feature = "demo")]
+        Command::Demo(options) => sample_controller::demo::run(&options).await,
         Command::Run(options) => run(options).await,
         Command::Crd => crd::yaml().map(|yaml| print!("{yaml}")),
     };

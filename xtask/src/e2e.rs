@@ -18,7 +18,7 @@ use crate::{
 pub(crate) const SERVER_VARIABLE: &str = "KUBEHANDLER_TEST_SERVER";
 
 /// Every test target, in whichever package, that means something on a real control plane.
-const SUITES: &[&str] = &["cluster", "it", "parity"];
+const SUITES: &[&str] = &["cluster", "it", "parity", "sample"];
 
 /// Runs the end-to-end and differential suites against a fresh real control plane.
 ///

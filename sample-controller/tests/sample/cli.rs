@@ -2,19 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use tempfile::TempDir;
 
-fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sample-controller"));
-    command.args(arguments);
-    // Whoever runs the tests may have a cluster; these tests must not find it.
-    for variable in ["KUBECONFIG", "KUBERNETES_SERVICE_HOST", "HOME", "RUST_LOG", "RUST_BACKTRACE"] {
-        command.env_remove(variable);
-    }
-    command
-}
+use crate::program::program;
 
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("UTF-8")
