@@ -1,12 +1,29 @@
-//! What the documents promise: links that lead somewhere, examples that compile, tests and log lines that exist.
+//! What the documents promise: links that lead somewhere, examples that compile, tests, files and texts that exist.
 
 use std::collections::BTreeMap;
 
 use crate::Complaint;
 use crate::tree::Tree;
 
-/// The table of this document whose first column is headed `log line` quotes the code, with `…` for what varies.
+/// This document has tables whose first column quotes what the code says, with `…` for what varies.
 const OPERATING: &str = "docs/OPERATING.md";
+
+/// How those tables begin.
+const QUOTING: &[&str] = &["| log line |", "| the reason says |"];
+
+/// What the name of a file of ours begins with.
+const FOLDERS: &[&str] = &[
+    "src/",
+    "core/",
+    "docs/",
+    "testkit/",
+    "testcluster/",
+    "tests/",
+    "benches/",
+    "sample-controller/",
+    "xtask/",
+    ".ci/",
+];
 
 /// How many underscores make a word in backticks the name of a test: no other name of ours is so long.
 const TEST_UNDERSCORES: usize = 4;
@@ -99,7 +116,25 @@ pub(crate) fn named_tests(tree: &Tree) -> Vec<Complaint> {
     complaints
 }
 
-/// Log lines explained in [`OPERATING`] that no source writes.
+/// Files and folders, in prose or in backticks, that do not exist. `src/queue` may be a folder or `src/queue.rs`.
+pub(crate) fn named_files(documents: &BTreeMap<String, String>, exists: impl Fn(&str) -> bool) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    for (path, text) in documents {
+        for (line, text) in prose(text) {
+            let is_between = |c: char| !(c.is_alphanumeric() || "/._-".contains(c));
+            let words = text.split(is_between).map(|word| word.trim_end_matches(['.', '/']));
+            for word in words.filter(|word| FOLDERS.iter().any(|folder| word.starts_with(folder))) {
+                let beside = join(folder(path), word);
+                if ![word, &format!("{word}.rs"), &beside].into_iter().any(&exists) {
+                    complaints.push(format!("{path}:{line}: there is no {word}"));
+                }
+            }
+        }
+    }
+    complaints
+}
+
+/// Log lines and reasons explained in [`OPERATING`] that no source writes.
 pub(crate) fn log_lines(tree: &Tree) -> Vec<Complaint> {
     let Some(text) = tree.documents.get(OPERATING) else {
         return vec![format!("{OPERATING} is gone")];
@@ -107,17 +142,18 @@ pub(crate) fn log_lines(tree: &Tree) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     let (mut in_table, mut rows) = (false, 0);
     for (line, text) in prose(text) {
-        if !text.starts_with('|') || text.starts_with("| log line") {
-            in_table = text.starts_with("| log line");
+        if !text.starts_with('|') || QUOTING.iter().any(|head| text.starts_with(head)) {
+            in_table = text.starts_with('|');
         } else if in_table && let Some(quoted) = quoted(text).next() {
             rows += 1;
-            if !tree.sources.iter().any(|source| !source.test && contains_all(&source.text, quoted.split('…'))) {
+            let says = |text: &str| contains_all(&text.replace("\\\"", "\""), quoted.split('…'));
+            if !tree.sources.iter().any(|source| !source.test && says(&source.text)) {
                 complaints.push(format!("{OPERATING}:{line}: no source writes `{quoted}`"));
             }
         }
     }
     if rows == 0 {
-        complaints.push(format!("{OPERATING}: has no table of log lines"));
+        complaints.push(format!("{OPERATING}: has no table that begins as {QUOTING:?}"));
     }
     complaints
 }
@@ -166,11 +202,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_does_not_exist_is_named() {
+        let text = "See src/a.rs, `src/queue` and src/gone/b.rs.\nhttps://c/src/d.rs sample/src/e.rs";
+        let documents = BTreeMap::from([("README.md".to_owned(), text.to_owned())]);
+        let complaints = named_files(&documents, |path| ["src/a.rs", "src/queue.rs"].contains(&path));
+        assert_eq!(complaints, ["README.md:1: there is no src/gone/b.rs"]);
+    }
+
+    #[test]
     fn a_log_line_that_nobody_writes_is_named() {
         let table = "| log line | means |\n|---|---|\n| `slow: … for …` | x |\n| `gone: …` | y |\n\n| other |\n|---|\n| `z` |\n";
         let source = "fn f() { warn!(\"slow: the call {} for {}s\"); }";
         let tree = Tree::of(&[("src/a.rs", source), (OPERATING, table)]);
         assert_eq!(log_lines(&tree), ["docs/OPERATING.md:4: no source writes `gone: …`"]);
-        assert_eq!(log_lines(&Tree::of(&[(OPERATING, "words")])), ["docs/OPERATING.md: has no table of log lines"]);
+        assert_eq!(
+            log_lines(&Tree::of(&[(OPERATING, "words")])),
+            ["docs/OPERATING.md: has no table that begins as [\"| log line |\", \"| the reason says |\"]"]
+        );
     }
 }

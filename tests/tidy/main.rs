@@ -108,6 +108,12 @@ fn tests_that_documents_name_exist() {
 }
 
 #[test]
+fn files_that_documents_name_exist() {
+    let tree = Tree::workspace();
+    assert_none(&documents::named_files(&tree.documents, |path| tree.root.join(path).exists()));
+}
+
+#[test]
 fn log_lines_that_documents_explain_exist() {
     assert_none(&documents::log_lines(Tree::workspace()));
 }
