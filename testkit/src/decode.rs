@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     builtin,
-    field::{FieldError, go_quote},
+    field::{FieldError, go_kind, go_quote},
     object,
     options::{FieldValidation, WriteOptions},
     protobuf,
@@ -68,7 +68,7 @@ pub(crate) fn object(resource: &Resource, body: Body<'_>, options: &WriteOptions
     if !value.is_object() && !value.is_null() {
         let why = format!(
             r#"json: cannot unmarshal {} into Go value of type struct {{ APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }}"#,
-            type_name(&value)
+            go_kind(&value)
         );
         return Err(unparsable(resource, &why, body.bytes));
     }
@@ -253,18 +253,7 @@ fn summary(body: &[u8]) -> String {
 
 /// What Go says of JSON that should be a map.
 pub(crate) fn no_map(value: &Value) -> String {
-    format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", type_name(value))
-}
-
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
+    format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", go_kind(value))
 }
 
 /// What is wrong with a JSON text, without quoting it.

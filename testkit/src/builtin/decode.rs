@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::types::{self, Field, Kind, Struct};
 use super::{quantity, time};
-use crate::field::Path;
+use crate::field::{Path, go_kind};
 
 /// Decodes `object` in place as the type `name` of the table; answers the paths of unknown fields.
 ///
@@ -75,18 +75,6 @@ fn go_type(kind: &Kind) -> String {
     }
 }
 
-/// What was found, in Go's words. Numbers are quoted where they do not fit, texts never.
-fn found(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
 impl Decoder {
     fn structure(&mut self, name: &'static str, value: &mut Value, place: &Place<'_>) -> Result<(), String> {
         let Some(definition) = types::find(name) else { return Ok(()) };
@@ -94,7 +82,7 @@ impl Decoder {
             *value = Value::Object(Map::new());
         }
         let Value::Object(fields) = value else {
-            return Err(place.mismatch(found(value), &Kind::Struct(name)));
+            return Err(place.mismatch(go_kind(value), &Kind::Struct(name)));
         };
         self.drop_unknown(fields, definition, place);
         for (field_name, field) in &definition.fields {
@@ -161,7 +149,7 @@ impl Decoder {
                     self.value(item, value, &below)?;
                 }
             }
-            (Kind::List(_) | Kind::Map(_), other) => return Err(place.mismatch(found(other), kind)),
+            (Kind::List(_) | Kind::Map(_), other) => return Err(place.mismatch(go_kind(other), kind)),
             _ => return scalar(kind, value, place),
         }
         Ok(())
@@ -209,7 +197,7 @@ fn scalar(kind: &Kind, value: &mut Value, place: &Place<'_>) -> Result<(), Strin
         }
         _ => false,
     };
-    if fits { Ok(()) } else { Err(place.mismatch(found(value), kind)) }
+    if fits { Ok(()) } else { Err(place.mismatch(go_kind(value), kind)) }
 }
 
 /// Go's decoder skips line breaks; it names the first byte that is no base64.

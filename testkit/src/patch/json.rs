@@ -9,6 +9,7 @@
 use serde_json::Value;
 
 use super::PatchError;
+use crate::field::go_kind;
 
 /// The most operations that one JSON patch may have.
 const MAX_OPERATIONS: usize = 10_000;
@@ -241,17 +242,6 @@ fn resolve(index: i64, length: usize) -> Result<usize, String> {
 /// Equality by value: `1` and `1.0` are different texts and so different, as in the real server.
 fn same(left: &Value, right: &Value) -> bool {
     left == right
-}
-
-fn go_kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }
 
 #[cfg(test)]

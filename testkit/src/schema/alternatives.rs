@@ -95,16 +95,8 @@ fn check_all_of(value: &Value, clauses: &[Node], path: &str) -> Verdict {
 mod tests {
     use serde_json::json;
 
-    use super::super::tests::parse;
+    use super::super::tests::errors;
     use super::*;
-
-    #[track_caller]
-    fn errors(spec_schema: &Value, spec: &Value) -> Vec<String> {
-        let schema = parse(
-            &json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {"x": spec_schema}}}}),
-        );
-        schema.validate(&json!({"spec": {"x": spec}})).iter().map(ToString::to_string).collect()
-    }
 
     #[test]
     fn alternatives_report_the_one_that_got_furthest() {

@@ -106,6 +106,15 @@ mod tests {
         Schema::parse(schema, &Path::new("schema")).unwrap_or_else(|errors| panic!("{schema}: {errors:?}"))
     }
 
+    /// What is wrong with `spec.x` by this schema.
+    #[track_caller]
+    pub(super) fn errors(spec_schema: &Value, spec: &Value) -> Vec<String> {
+        let schema = parse(
+            &json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {"x": spec_schema}}}}),
+        );
+        schema.validate(&json!({"spec": {"x": spec}})).iter().map(ToString::to_string).collect()
+    }
+
     fn website() -> Schema {
         parse(&json!({
             "type": "object", "required": ["spec"],

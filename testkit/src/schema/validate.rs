@@ -286,16 +286,8 @@ fn check_fields(fields: &Map<String, Value>, node: &Node, path: &str) -> Verdict
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::parse;
+    use super::super::tests::{errors, parse};
     use super::*;
-
-    #[track_caller]
-    fn errors(spec_schema: &Value, spec: &Value) -> Vec<String> {
-        let schema = parse(
-            &json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {"x": spec_schema}}}}),
-        );
-        schema.validate(&json!({"spec": {"x": spec}})).iter().map(ToString::to_string).collect()
-    }
 
     #[track_caller]
     fn check_all(cases: &[(Value, Value, &[&str])]) {
