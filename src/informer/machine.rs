@@ -69,6 +69,8 @@ pub(super) struct Machine {
     watch_failures: u32,
     // Those of `watch_failures` that may come from the version. Only a frame ends this row.
     suspects: u32,
+    // When a watch was last given up for a list.
+    relisted: Option<Timestamp>,
     trouble: Option<Trouble>,
     started_without: bool,
 }
@@ -128,6 +130,7 @@ impl Machine {
             list_failures: 0,
             watch_failures: 0,
             suspects: 0,
+            relisted: None,
             trouble: None,
             started_without: false,
         }
@@ -201,7 +204,8 @@ impl Machine {
         self.list_failures = self.list_failures.saturating_add(1);
         let continued = listing.continue_token.is_some();
         let expired = continued && failure.kind == Kind::Expired;
-        if expired && self.list_failures == 1 {
+        // Only once: a server that sends a part of a whole list would be asked for ever.
+        if expired && self.list_failures == 1 && !listing.whole {
             let anew = Listing { whole: true, ..Listing::default() };
             let action = Action::List(self.page(&anew));
             self.state = State::Listing(anew);
@@ -307,12 +311,13 @@ impl Machine {
             }
             Kind::Unreachable | Kind::Tls | Kind::Unauthorized | Kind::Forbidden | Kind::Busy | Kind::Stalled => false,
         };
-        let first = self.watch_failures == 1;
+        let first = self.watch_failures == 1 && self.relisted.is_none_or(|last| now.since(last) >= SETTLED);
         let effect = if relist { Effect::Relist } else { Effect::None };
         if relist {
             self.suspects = 0;
+            self.relisted = Some(now);
         }
-        // That a version has become too old is everyday life, if the new list helps.
+        // That a version has become too old is everyday life, if the new list helps and that for a while.
         if first && failure.kind == Kind::Expired {
             let action = self.start();
             return Step { effect, notice: Notice::Quiet, action };

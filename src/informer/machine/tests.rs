@@ -137,6 +137,37 @@ fn a_server_that_sends_a_frame_and_ends_the_watch_does_not_drive_a_hot_loop() {
 }
 
 #[test]
+fn a_server_that_sends_a_frame_and_calls_the_version_too_old_does_not_drive_a_hot_loop() {
+    let mut bench = Bench::watching(default());
+    bench.step(event(11));
+    bench.step(watch_failed(Kind::Expired));
+    bench.assert_lists(Some(500), None);
+    for number in 12..20 {
+        bench.step(page(number, None));
+        bench.step(Input::WatchOpened);
+        bench.step(event(number));
+        bench.step(watch_failed(Kind::Expired));
+        assert!(bench.delay() >= Duration::from_millis(400), "{:?}", bench.delay());
+        bench.tick();
+        bench.assert_lists(Some(500), None);
+    }
+}
+
+#[test]
+fn a_server_that_cuts_every_list_and_forgets_its_tokens_does_not_drive_a_hot_loop() {
+    let mut bench = bench(default());
+    bench.step(page(10, Some("a")));
+    bench.step(list_failed(Kind::Expired));
+    bench.assert_lists(None, None);
+    // Asked for everything, it sends a part all the same.
+    bench.step(page(11, Some("b")));
+    bench.step(list_failed(Kind::Expired));
+    assert!(bench.delay() >= Duration::from_millis(400), "{:?}", bench.delay());
+    bench.tick();
+    bench.assert_lists(Some(500), None);
+}
+
+#[test]
 fn a_version_that_is_too_old_is_followed_by_a_list_at_once_but_not_again_and_again() {
     let mut bench = Bench::watching(default());
     let step = bench.step(watch_failed(Kind::Expired));
@@ -153,6 +184,7 @@ fn a_version_that_is_too_old_is_followed_by_a_list_at_once_but_not_again_and_aga
     bench.step(page(12, None));
     bench.step(Input::WatchOpened);
     bench.step(event(13));
+    bench.pass(seconds(1));
     bench.step(watch_failed(Kind::Expired));
     bench.assert_lists(Some(500), None);
 }
