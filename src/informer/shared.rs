@@ -18,7 +18,7 @@ use super::config::{InformerConfig, OnMissing};
 use super::error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
 use super::status::{InformerState, InformerStatus};
 use super::target::Target;
-use crate::cache::{Cache, DecodeError, Entry, StoredObject, Subscriber, SubscriberId};
+use crate::cache::{Cache, DecodeError, Entry, Session, StoredObject, Subscriber, SubscriberId};
 use crate::sync::{Arc, Mutex};
 
 /// Tells informers apart.
@@ -44,6 +44,8 @@ pub(crate) struct Informer {
 /// What the task tells about itself as it goes.
 #[derive(Debug, Default)]
 pub(super) struct Live {
+    /// The run that may write here: one that has ended, but is still at work on another thread, may not.
+    pub(super) session: Option<Session>,
     pub(super) state: InformerState,
     pub(super) last_resource_version: Option<ResourceVersion>,
     pub(super) last_event: Option<Instant>,
@@ -56,6 +58,8 @@ pub(super) struct Live {
 /// What those who wait for the sync need to know.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
+    /// The run that may write here, as in [`Live`].
+    pub(super) session: Option<Session>,
     /// Whether anybody subscribes.
     pub(super) running: bool,
     pub(super) synced: bool,
@@ -95,8 +99,10 @@ impl Informer {
         let (id, _) = self.cache.subscribe(subscriber);
         // A task can have ended before its subscriptions if its runtime has.
         if task.as_ref().is_none_or(JoinHandle::is_finished) {
-            self.progress.send_replace(Progress { running: true, synced: self.cache.is_synced(), failing: None });
-            *task = Some(tokio::spawn(super::task::run(Arc::clone(self), self.cache.begin())));
+            let (session, synced) = (self.cache.begin(), self.cache.is_synced());
+            self.lock_live().session = Some(session);
+            self.progress.send_replace(Progress { session: Some(session), running: true, synced, failing: None });
+            *task = Some(tokio::spawn(super::task::run(Arc::clone(self), session)));
         }
         Subscription { informer: Arc::clone(self), id }
     }

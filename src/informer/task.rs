@@ -11,11 +11,11 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::error::{InformerError, InformerErrorKind as Kind, Verb};
 use super::machine::{Action, Effect, Input, Machine, Notice, PageRequest, Step, WatchRequest};
-use super::shared::{Informer, Progress};
+use super::shared::{Informer, Live, Progress};
 use super::source::{self, Read, RequestError, Source, WatchBody, damaged};
 use super::split::{self, Damage, Frame};
 use super::status::InformerState;
@@ -27,6 +27,7 @@ pub(super) async fn run(informer: Arc<Informer>, session: Session) {
     let mut machine = Machine::new(informer.config.clone());
     let mut rng = StdRng::seed_from_u64(informer.seed);
     let mut task = Task::new(&informer, session);
+    let _end = EndGuard { informer: &informer, session };
     let mut action = machine.start();
     loop {
         task.show(&machine, &action);
@@ -35,6 +36,36 @@ pub(super) async fn run(informer: Arc<Informer>, session: Session) {
         let Some(next) = task.follow(&machine, step) else { return };
         action = next;
     }
+}
+
+/// Tells when a run ends that nobody has ended: its runtime has, or it panicked. The cache falls behind then, until the
+/// next subscriber begins another run.
+struct EndGuard<'a> {
+    informer: &'a Informer,
+    session: Session,
+}
+
+impl Drop for EndGuard<'_> {
+    fn drop(&mut self) {
+        let target = &self.informer.target;
+        let detail = "the informer's task has ended, by a panic or with the runtime that it ran on";
+        let why = InformerError::new(Verb::Watch, target, Kind::Stalled, detail);
+        let text = why.to_string();
+        if write_progress(self.informer, self.session, |progress| progress.failing = Some(why)) {
+            error!(informer = %target, "{text}");
+        }
+    }
+}
+
+/// Changes what is told of the run of this session, if it has not ended. Whether it has not.
+fn write_progress(informer: &Informer, session: Session, change: impl FnOnce(&mut Progress)) -> bool {
+    informer.progress.send_if_modified(|progress| {
+        let is_mine = progress.session == Some(session);
+        if is_mine {
+            change(progress);
+        }
+        is_mine
+    })
 }
 
 struct Task<'a> {
@@ -153,7 +184,7 @@ impl<'a> Task<'a> {
             Frame::Present(raw) => (raw, false),
             Frame::Gone(raw) => (raw, true),
             Frame::Bookmark(version) => {
-                self.informer.lock_live().last_event = Some(Instant::now());
+                self.live(|live| live.last_event = Some(Instant::now()));
                 return Ok(Some(Input::Bookmark { version: ResourceVersion::new(&version) }));
             }
             Frame::Error(status) => {
@@ -180,11 +211,10 @@ impl<'a> Task<'a> {
     fn apply(&mut self, event: Event<StoredObject>) -> Option<Input> {
         let (Event::Present(object) | Event::Gone(object)) = &event;
         let version = object.version().clone();
-        {
-            let mut live = self.informer.lock_live();
+        self.live(|live| {
             live.last_event = Some(Instant::now());
             live.events += 1;
-        }
+        });
         match self.informer.cache.apply(self.session, event)? {
             Applied::Changed | Applied::Unchanged => {}
             Applied::Outdated => debug!(informer = %self.informer.target, %version, "dropped an outdated event"),
@@ -199,7 +229,7 @@ impl<'a> Task<'a> {
             Effect::None => {}
             Effect::Keep => self.list.append(&mut self.page),
             Effect::Discard => self.list = Vec::new(),
-            Effect::Relist => self.informer.lock_live().relists += 1,
+            Effect::Relist => self.live(|live| live.relists += 1),
             Effect::Commit => {
                 self.list.append(&mut self.page);
                 self.page = Vec::new();
@@ -212,7 +242,7 @@ impl<'a> Task<'a> {
                 info!(informer = %self.informer.target, "counts as synced without its kind, which is missing");
             }
         }
-        self.informer.lock_live().last_resource_version = machine.version().cloned();
+        self.live(|live| live.last_resource_version = machine.version().cloned());
         Some(step.action)
     }
 
@@ -221,7 +251,7 @@ impl<'a> Task<'a> {
         let list = std::mem::take(&mut self.list);
         debug!(informer = %self.informer.target, objects = list.len(), "listed");
         self.informer.cache.replace(self.session, list).then_some(())?;
-        self.informer.lock_live().lists += 1;
+        self.live(|live| live.lists += 1);
         self.progress(|progress| progress.synced = true);
         Some(())
     }
@@ -250,8 +280,7 @@ impl<'a> Task<'a> {
 
     /// Shows what is being done to whoever looks.
     fn show(&self, machine: &Machine, action: &Action) {
-        let mut live = self.informer.lock_live();
-        live.state = match action {
+        let state = match action {
             Action::List(_) => InformerState::Listing,
             Action::Watch(_) | Action::Read { .. } => InformerState::Watching,
             Action::Sleep { until } => {
@@ -260,10 +289,18 @@ impl<'a> Task<'a> {
                 InformerState::Retrying { since: self.clock.instant(since), why, next: self.clock.instant(*until) }
             }
         };
+        self.live(|live| live.state = state);
     }
 
     fn progress(&self, change: impl FnOnce(&mut Progress)) {
-        self.informer.progress.send_modify(change);
+        write_progress(self.informer, self.session, change);
+    }
+
+    fn live(&self, change: impl FnOnce(&mut Live)) {
+        let mut live = self.informer.lock_live();
+        if live.session == Some(self.session) {
+            change(&mut live);
+        }
     }
 
     fn note(&mut self, error: RequestError) -> super::machine::Failure {
@@ -278,7 +315,7 @@ impl<'a> Task<'a> {
     }
 
     fn skip(&self, what: &str, error: &MetadataError) {
-        self.informer.lock_live().skipped += 1;
+        self.live(|live| live.skipped += 1);
         warn!(informer = %self.informer.target, "skipped {what}: {error}");
     }
 
@@ -290,5 +327,40 @@ impl<'a> Task<'a> {
     fn ended_at_once(&self) -> InformerError {
         let detail = "the server ends the watch as soon as it has begun";
         InformerError::new(Verb::Watch, &self.informer.target, Kind::Truncated, detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kubehandler_testkit::ApiServer;
+
+    use super::*;
+    use crate::cache::{Change, Origin, Subscriber};
+    use crate::informer::InformerFactory;
+
+    struct Silent;
+
+    impl Subscriber for Silent {
+        fn changed(&self, _: Change<'_>, _: Origin) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_has_ended_tells_nothing_of_itself() {
+        let maps = InformerFactory::new(ApiServer::new().client()).informer::<ConfigMap>();
+        let informer = maps.informer();
+        let ended = informer.cache.begin();
+        let _subscription = informer.subscribe(Arc::new(Silent));
+        // As if the first run were in the middle of its work on another thread.
+        let mut task = Task::new(informer, ended);
+        let machine = Machine::new(informer.config.clone());
+        task.failure = Some(task.stalled());
+        let action = Action::Sleep { until: task.clock.now() };
+        task.follow(&machine, Step { effect: Effect::Relist, notice: Notice::Began, action: action.clone() });
+        task.show(&machine, &action);
+        assert!(!informer.is_failing());
+        let status = informer.status();
+        assert_eq!(status.relists, 0);
+        assert!(matches!(status.state, InformerState::Idle), "{:?}", status.state);
     }
 }

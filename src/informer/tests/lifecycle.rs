@@ -103,6 +103,7 @@ fn an_informer_survives_the_end_of_a_runtime() {
     let first = runtime();
     let mut fixture = first.block_on(Fixture::synced(&["a"], InformerConfig::new()));
     drop(first);
+    assert!(fixture.maps.informer().is_failing(), "nobody would know that the cache falls behind");
     // Its client died with the runtime, so all that can be asked is that it starts, and that dropping it is well.
     runtime().block_on(async {
         let late = Arc::new(Diary::default());
