@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
 use kubehandler_core::key::ParseKeyError;
@@ -28,7 +29,6 @@ pub(crate) struct TypeMeta {
 }
 
 /// An object, not decoded.
-#[derive(Debug)]
 pub(crate) struct StoredObject {
     key: ObjectKey,
     life: Life,
@@ -206,6 +206,17 @@ impl StoredObject {
     /// The typed object.
     pub(crate) fn decode<K: DeserializeOwned>(&self) -> Result<K, DecodeError> {
         serde_json::from_slice(&self.body).map_err(|_| mismatch::explain::<K>((&self.key, &self.life), &self.body))
+    }
+}
+
+impl fmt::Debug for StoredObject {
+    // Never the content: it may be a Secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredObject")
+            .field("key", &self.key)
+            .field("life", &self.life)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
     }
 }
 

@@ -236,3 +236,15 @@ proptest! {
         let _ = StoredObject::parse(&bytes, &pods(), false);
     }
 }
+
+#[test]
+fn its_debug_form_holds_nothing_of_its_content() {
+    let types = TypeMeta { api_version: "v1".into(), kind: "Secret".into() };
+    let raw = br#"{"metadata":{"name":"a","annotations":{"note":"hush"}},"data":{"token":"c2VjcmV0"}}"#;
+    let object = StoredObject::parse(raw, &types, false).unwrap();
+    let debug = format!("{object:?}");
+    assert!(debug.contains("\"a\""), "{debug}");
+    for content in ["c2VjcmV0", "hush"] {
+        assert!(!debug.contains(content), "{debug}");
+    }
+}
