@@ -86,7 +86,14 @@ impl EventLoop {
         let subscriptions: Vec<Subscription> = lanes.iter().flat_map(|lane| lane.subscribe(&shared.queue)).collect();
         let mut tasks = JoinSet::new();
         let calls = CancellationToken::new();
-        if synced(&lanes, &config, &cancel).await? {
+        let synced = match synced(&lanes, &config, &cancel).await {
+            Ok(synced) => synced,
+            Err(error) => {
+                end(subscriptions).await;
+                return Err(error);
+            }
+        };
+        if synced {
             info!(event_loop = %shared.name, handlers = lanes.len(), workers, "caches have synced, calling handlers");
             shared.enter(Phase::Running);
             for _ in 0..workers {
@@ -105,9 +112,7 @@ impl EventLoop {
         }
         let cancelled = shared.clock.now();
         let (ending, stuck) = super::drain::drain(&shared, &config, tasks, calls).await;
-        for subscription in subscriptions {
-            subscription.end().await;
-        }
+        end(subscriptions).await;
         let ended = shared.clock.now();
         Ok(RunReport {
             event_loop: Arc::clone(&shared.name),
@@ -118,6 +123,13 @@ impl EventLoop {
             ran_for: cancelled - started,
             drained_for: ended - cancelled,
         })
+    }
+}
+
+/// Ends the subscriptions, and waits for what ran for them alone: nothing runs on behind `run` (C8).
+async fn end(subscriptions: Vec<Subscription>) {
+    for subscription in subscriptions {
+        subscription.end().await;
     }
 }
 

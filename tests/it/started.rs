@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kubehandler::{
-    Context, DefaultHandler, EventHandler, EventLoop, HandlerFuncs, HandlerOptions, InformerErrorKind, RunError,
-    SharedInformer, SyncError,
+    CancellationToken, Context, DefaultHandler, EventHandler, EventLoop, HandlerFuncs, HandlerOptions,
+    InformerErrorKind, RunError, SharedInformer, SyncError,
 };
 use tokio::time::Instant;
 
@@ -233,5 +233,17 @@ fn a_handler_of_one_loop_does_not_wait_for_another_loop() {
         eventually("the other one is ready", || waiting.handle.is_ready()).await;
         running.stop().await;
         waiting.stop().await;
+    });
+}
+
+#[test]
+fn nothing_runs_on_when_a_run_has_failed_to_start() {
+    on_embedded(async |world| {
+        let _held = world.network.hold(Sent::is_list);
+        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let event_loop = world.event_loop(&[&world.recorder("recorder")]);
+        let before = tasks();
+        event_loop.run(CancellationToken::new(), 1).await.unwrap_err();
+        assert_eq!(tasks(), before, "the informer's task has ended");
     });
 }
