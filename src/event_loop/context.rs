@@ -83,7 +83,8 @@ impl<K> Context<K> {
         self.call().causes
     }
 
-    /// How many wakes this call stands for, at least 1.
+    /// How many wakes this call stands for that may have brought news: changes, relists, initial lists, mapped ones. 0 for a
+    /// requeue or a resync alone.
     #[must_use]
     pub fn changes(&self) -> u32 {
         self.call().changes

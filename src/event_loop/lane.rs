@@ -19,6 +19,9 @@ use crate::informer::Informer;
 use crate::queue::AsyncQueue;
 use crate::sync::Mutex;
 
+/// How many characters of a key's last error are kept: some errors hold whole answers, and every key may fail.
+const ERROR_MAX: usize = 1_000;
+
 /// A registered handler.
 pub(crate) struct Lane {
     pub(crate) name: Arc<str>,
@@ -27,7 +30,7 @@ pub(crate) struct Lane {
     pub(crate) informer: Arc<Informer>,
     pub(crate) options: HandlerOptions,
     ledger: Mutex<Ledger<Arc<StoredObject>>>,
-    // Why a key's last call failed; gone with its next success. One entry a failing key, so bounded by the keys.
+    // Why a key's last call failed, in short; gone with its next success. One entry a failing key, so bounded by the keys.
     errors: Mutex<HashMap<ObjectKey, Arc<str>>>,
     // Set by the first warning that the handler requeues without end: one a handler and run is enough.
     spinning: AtomicBool,
@@ -108,10 +111,10 @@ impl Lane {
         self.ledger().record(key).map(kubehandler_core::dispatch::Record::name)
     }
 
-    pub(crate) fn note_error(&self, key: &ObjectKey, error: Option<Arc<str>>) {
+    pub(crate) fn note_error(&self, key: &ObjectKey, error: Option<&str>) {
         let mut errors = self.errors.lock();
         match error {
-            Some(error) => drop(errors.insert(key.clone(), error)),
+            Some(error) => drop(errors.insert(key.clone(), shortened(error))),
             None => drop(errors.remove(key)),
         }
     }
@@ -123,6 +126,14 @@ impl Lane {
 
     pub(crate) fn last_error(&self, key: &ObjectKey) -> Option<Arc<str>> {
         self.errors.lock().get(key).cloned()
+    }
+}
+
+/// The text, or its beginning where it is a long one.
+fn shortened(text: &str) -> Arc<str> {
+    match text.char_indices().nth(ERROR_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
     }
 }
 

@@ -80,7 +80,7 @@ pub struct AbandonedKey {
     pub state: KeyState,
     /// Failed attempts since the last success.
     pub attempts: u32,
-    /// Why the last call failed, if it did.
+    /// Why the last call failed, if it did: the text's first 1,000 characters.
     pub last_error: Option<Arc<str>>,
 }
 

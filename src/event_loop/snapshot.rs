@@ -66,7 +66,7 @@ pub struct KeySnapshot {
     pub attempts: u32,
     /// How long it has been in this state.
     pub since: Duration,
-    /// Why its last call failed, if it did.
+    /// Why its last call failed, if it did: the text's first 1,000 characters.
     pub last_error: Option<Arc<str>>,
 }
 

@@ -126,7 +126,7 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
         return;
     }
     lane.settle(key, Settlement::Failed);
-    lane.note_error(key, Some(text.as_str().into()));
+    lane.note_error(key, Some(&text));
     let settled = shared.queue.done(lane.flow, key, Outcome::Failed(Failure { retry, never_cap: is_delete }));
     log_failure(shared, lane, call, &text, settled);
 }

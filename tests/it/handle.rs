@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kubehandler::{Cause, EventLoop, EventType, KeyState, ObjectKey};
+use kubehandler::{Cause, EventLoop, EventType, HandlerFuncs, KeyState, ObjectKey};
 
 use crate::support::{Function, Gate, Outcome, Running, eventually, on_both, quiet};
 
@@ -151,5 +151,21 @@ fn the_handle_works_before_the_start_and_a_wake_by_hand_waits_for_it() {
         let _running = Running::start(event_loop, 1).ready().await;
         recorder.settles("a", ["add 1"]).await;
         assert!(recorder.last("a").causes.contains(Cause::Manual));
+    });
+}
+
+#[test]
+fn the_last_error_of_a_key_is_kept_in_short() {
+    on_both(async |world| {
+        let handler = HandlerFuncs::new("wordy", world.informers.informer::<ConfigMap>())
+            .on_add(|_, _, _| async move { anyhow::bail!("the answer was {}", "ü".repeat(100_000)) });
+        let mut event_loop = EventLoop::new("wordy");
+        event_loop.register(handler).unwrap();
+        let running = Running::start(event_loop, 1).ready().await;
+        world.create("a", "1").await;
+        eventually("it failed", || running.handle.snapshot().keys.iter().any(|key| key.last_error.is_some())).await;
+        let error = running.handle.snapshot().keys[0].last_error.clone().unwrap();
+        assert!(error.starts_with("the answer was ü"));
+        assert!(error.len() < 5_000 && error.ends_with('…'), "{} bytes", error.len());
     });
 }
