@@ -16,6 +16,7 @@ use crate::support::{Function, Outcome, Running, World, eventually, on_both, on_
 struct Story(Arc<Mutex<Vec<String>>>);
 
 impl Story {
+    #[expect(clippy::unnecessary_wraps, reason = "what a handler's function returns")]
     fn note(&self, function: &str) -> anyhow::Result<()> {
         self.0.lock().unwrap().push(function.to_owned());
         Ok(())

@@ -96,7 +96,6 @@ mod tests {
     use serde_json::json;
 
     use super::super::tests::errors;
-    use super::*;
 
     #[test]
     fn alternatives_report_the_one_that_got_furthest() {
