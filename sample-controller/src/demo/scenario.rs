@@ -17,6 +17,8 @@ use crate::observed::READY;
 /// How long the controller may take for a step.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Long enough for what the controller wrote to have come back to it.
+const SURELY: Duration = Duration::from_millis(500);
 
 /// Teaches the API server what a Website is, and waits until it has learned it.
 pub(super) async fn install_crd(client: &Client) -> anyhow::Result<()> {
@@ -55,7 +57,9 @@ pub(super) async fn play(client: &Client, controller: &EventLoopHandle, pause: D
     println!("\n3. shop is broken: its new page has a script, which is not allowed.");
     change(&api, "shop", json!({ "spec": { "page": "<script>alert('Buy!')</script>" } })).await?;
     reason_is(&api, "shop", "InvalidPage").await?;
-    let parked = || controller.snapshot().keys.iter().any(|key| matches!(key.state, KeyState::Parked { .. }));
+    let parked = || {
+        controller.snapshot().keys.iter().any(|key| matches!(key.state, KeyState::Parked { .. }) && key.since > SURELY)
+    };
     until("the controller has put shop aside", || async { Ok(parked()) }).await?;
     println!(
         "     The old page stays up. Trying again would not help, so the controller has put shop aside until it changes."

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions};
@@ -136,14 +136,14 @@ impl Stage {
         self.until(&format!("{name} is {reason}"), holds).await;
     }
 
-    /// The Events about a Website: type, reason, note.
+    /// The Events about a Website, in the form in which they are stored: type, reason, message.
     pub(crate) fn events(&self, about: &str) -> Vec<(String, String, String)> {
-        let events = self.server.objects("events.events.k8s.io").into_iter();
+        let events = self.server.objects("events").into_iter();
         let events = events.map(|event| serde_json::from_value::<Event>(event).expect("an Event"));
         let text = |text: Option<String>| text.unwrap_or_default();
         events
-            .filter(|event| event.regarding.as_ref().and_then(|it| it.name.as_deref()) == Some(about))
-            .map(|event| (text(event.type_), text(event.reason), text(event.note)))
+            .filter(|event| event.involved_object.name.as_deref() == Some(about))
+            .map(|event| (text(event.type_), text(event.reason), text(event.message)))
             .collect()
     }
 
