@@ -99,7 +99,7 @@ impl Cluster {
         meta.insert("creationTimestamp".to_owned(), self.clock.stamp().into());
         meta.insert("uid".to_owned(), self.new_uid().into());
         let mut errors = metadata::validate(resource, &object);
-        errors.extend(kinds::validate(resource, None, &object));
+        errors.extend(kinds::validate(resource, None, None, &object));
         if !errors.is_empty() {
             return Err(ApiError::invalid(&resource.group, &resource.kind, object::name(&object), &errors));
         }
@@ -290,7 +290,7 @@ impl Cluster {
         errors.extend(changes.clone());
         // The real server checks metadata twice, once for all kinds and once for the kind; its causes tell.
         errors.extend(changes);
-        errors.extend(kinds::validate(resource, Some(&old.value), &object));
+        errors.extend(kinds::validate(resource, target.subresource.as_deref(), Some(&old.value), &object));
         if !errors.is_empty() {
             return Err(ApiError::invalid(&resource.group, &resource.kind, &target.name, &errors));
         }

@@ -100,16 +100,30 @@ fn changes_generation(behavior: Behavior, old: &Value, new: &Value) -> bool {
 }
 
 /// What is wrong with an object beyond its metadata; `old` is `None` for a creation.
-pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value) -> Vec<FieldError> {
-    match (resource.type_name(), resource.schema()) {
-        (Some(name), _) => builtin::validate::validate(name, old, object),
-        (None, Some(schema)) => {
-            let mut errors = schema.validate(&object::dressed(object, &resource.api_version(), &resource.kind));
-            errors.extend(negative_scale(resource, object));
-            errors
-        }
-        (None, None) => Vec::new(),
+pub(crate) fn validate(
+    resource: &Resource,
+    subresource: Option<&str>,
+    old: Option<&Value>,
+    object: &Value,
+) -> Vec<FieldError> {
+    let old_status = old.filter(|_| subresource == Some("status"));
+    if let Some(name) = resource.type_name() {
+        return match old_status {
+            Some(old) => builtin::validate::validate_status(name, old, object),
+            None => builtin::validate::validate(name, old, object),
+        };
     }
+    let Some(schema) = resource.schema() else {
+        return Vec::new();
+    };
+    let dress = |object: &Value| object::dressed(object, &resource.api_version(), &resource.kind);
+    let mut errors = match (old_status, old) {
+        (Some(old), _) => schema.validate_status(old, object),
+        (None, Some(old)) => schema.validate_update(&dress(old), &dress(object)),
+        (None, None) => schema.validate(&dress(object)),
+    };
+    errors.extend(negative_scale(resource, object));
+    errors
 }
 
 /// The numbers behind a custom kind's scale must not be negative, whatever its schema says.

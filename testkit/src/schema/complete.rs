@@ -1,39 +1,50 @@
 //! What the `OpenAPI` validator does not look at: uniqueness in lists that are sets or maps, and embedded objects.
+//!
+//! An update may repeat what the old object repeated; embedded objects are checked as if they were new.
 
 use serde_json::{Map, Value};
 
 use super::node::{ListType, Node};
 use crate::field::{FieldError, Path};
 
-pub(super) fn check(object: &Value, root: &Node) -> Vec<FieldError> {
+/// Repetitions in lists that are sets or maps.
+pub(super) fn lists(object: &Value, root: &Node) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    walk(object, root, &Path::default(), &mut errors);
+    walk(object, root, &Path::default(), &mut |value, node, path| match (value, &node.list_type) {
+        (Value::Array(items), ListType::Set) => unique(items.iter().cloned(), path, &mut errors),
+        (Value::Array(items), ListType::Map(keys)) => list_map(items, keys, path, &mut errors),
+        _ => {}
+    });
     errors
 }
 
-fn walk(value: &Value, node: &Node, path: &Path, errors: &mut Vec<FieldError>) {
+/// Embedded objects that do not say what they are.
+pub(super) fn embedded_objects(object: &Value, root: &Node) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    walk(object, root, &Path::default(), &mut |value, node, path| match value {
+        Value::Object(fields) if node.embedded_resource => embedded(fields, path, &mut errors),
+        _ => {}
+    });
+    errors
+}
+
+/// Shows every value that has a schema to `look`.
+fn walk(value: &Value, node: &Node, path: &Path, look: &mut impl FnMut(&Value, &Node, &Path)) {
+    look(value, node, path);
     match value {
         Value::Object(fields) => {
-            if node.embedded_resource {
-                embedded(fields, path, errors);
-            }
             for (name, value) in fields {
                 if let Some(child) = node.properties.get(name) {
-                    walk(value, child, &path.child(name), errors);
+                    walk(value, child, &path.child(name), look);
                 } else if let Some(child) = node.additional_schema() {
-                    walk(value, child, &path.key(name), errors);
+                    walk(value, child, &path.key(name), look);
                 }
             }
         }
         Value::Array(items) => {
-            match &node.list_type {
-                ListType::Atomic => {}
-                ListType::Set => unique(items.iter().cloned(), path, errors),
-                ListType::Map(keys) => list_map(items, keys, path, errors),
-            }
-            if let Some(child) = node.items.as_deref() {
-                for (index, item) in items.iter().enumerate() {
-                    walk(item, child, &path.index(index), errors);
+            for (index, item) in items.iter().enumerate() {
+                if let Some(child) = node.items.as_deref() {
+                    walk(item, child, &path.index(index), look);
                 }
             }
         }

@@ -60,12 +60,36 @@ impl Schema {
         fill::default(object, &self.root);
     }
 
-    /// What is wrong with an object; empty if nothing is. Includes uniqueness in lists that are sets or maps, and the
-    /// `apiVersion`, `kind` and `metadata` of embedded objects.
+    /// What is wrong with an object that is to be created; empty if nothing is. Includes uniqueness in lists that are sets or
+    /// maps, and the `apiVersion`, `kind` and `metadata` of embedded objects.
     pub(crate) fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = validate::validate(object, &self.root);
-        errors.extend(complete::check(object, &self.root));
+        let mut errors = validate::validate(object, None, &self.root);
+        errors.extend(complete::embedded_objects(object, &self.root));
+        errors.extend(complete::lists(object, &self.root));
         errors
+    }
+
+    /// What is wrong with an object that is to replace `old`. What was wrong already and did not change is let through: a
+    /// schema may have become stricter since.
+    pub(crate) fn validate_update(&self, old: &Value, object: &Value) -> Vec<FieldError> {
+        let mut errors = validate::validate(object, Some(old), &self.root);
+        errors.extend(complete::embedded_objects(object, &self.root));
+        errors.extend(self.new_repetitions(old, object));
+        errors
+    }
+
+    /// What is wrong with a new status of `old`; nothing else is looked at.
+    pub(crate) fn validate_status(&self, old: &Value, object: &Value) -> Vec<FieldError> {
+        let parts = self.root.properties.get("status").zip(object.get("status"));
+        let path = Path::new("status");
+        // The messages do not know that they are about a part: `status.n: Invalid value: …: n in body should be …`.
+        let errors = parts.map(|(node, status)| validate::validate(status, old.get("status"), node));
+        let placed = errors.unwrap_or_default().into_iter().map(|error| placed(&path, error));
+        placed.chain(self.new_repetitions(old, object)).collect()
+    }
+
+    fn new_repetitions(&self, old: &Value, object: &Value) -> Vec<FieldError> {
+        if complete::lists(old, &self.root).is_empty() { complete::lists(object, &self.root) } else { Vec::new() }
     }
 
     /// The root of the schema tree, for those who walk it along an object (field ownership does).
@@ -74,14 +98,17 @@ impl Schema {
     }
 }
 
+/// The error of a part as an error of the whole.
+fn placed(path: &Path, error: FieldError) -> FieldError {
+    let field = if error.field.is_empty() { path.clone() } else { path.child(&error.field) };
+    FieldError { field: field.into(), ..error }
+}
+
 /// A default must fit the schema that it stands in.
 fn check_defaults(node: &Node, path: &Path, errors: &mut Vec<FieldError>) {
     if let Some(default) = &node.default {
         let path = path.child("default");
-        errors.extend(validate::validate(default, node).into_iter().map(|error| FieldError {
-            field: if error.field.is_empty() { path.clone().into() } else { path.child(&error.field).into() },
-            ..error
-        }));
+        errors.extend(validate::validate(default, None, node).into_iter().map(|error| placed(&path, error)));
     }
     for (name, child) in &node.properties {
         check_defaults(child, &path.child("properties").key(name), errors);
@@ -139,6 +166,40 @@ mod tests {
             errors,
             [r#"s.properties[spec].default: Invalid value: "string":  in body must be of type integer: "string""#]
         );
+    }
+
+    #[test]
+    fn what_was_wrong_before_is_let_through_while_it_stays() {
+        let schema = parse(&json!({"type": "object", "properties": {
+            "spec": {"type": "object", "required": ["name"], "properties": {
+                "size": {"type": "integer", "maximum": 5}, "name": {"type": "string"},
+                "list": {"type": "array", "items": {"type": "string", "enum": ["a"]}},
+                "map": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"], "items":
+                    {"type": "object", "required": ["k"], "properties": {"k": {"type": "string"}, "v": {"type": "string", "maxLength": 1}}}},
+            }},
+            "status": {"type": "object", "properties": {"phase": {"type": "string", "enum": ["Ready"]}}},
+        }}));
+        let spec = |spec: Value| json!({"spec": spec});
+        let old = spec(json!({"size": 9, "list": ["b"], "map": [{"k": "1", "v": "xx"}, {"k": "2"}, {"k": "2"}]}));
+        let errors = |new: &Value| -> Vec<String> {
+            schema.validate_update(&old, new).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(errors(&old), [""; 0]);
+        assert_eq!(
+            errors(&spec(json!({"size": 9, "list": ["b", "b"], "map": [{"k": "0"}, {"k": "1", "v": "xx"}]}))),
+            [
+                r#"spec.list[0]: Unsupported value: "b": supported values: "a""#,
+                r#"spec.list[1]: Unsupported value: "b": supported values: "a""#,
+                "spec.name: Required value",
+            ]
+        );
+        let with_status = |phase: &str| json!({"spec": {"size": 7}, "status": {"phase": phase}});
+        let found = schema.validate_status(&with_status("Old"), &with_status("New"));
+        assert_eq!(
+            found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [r#"status.phase: Unsupported value: "New": supported values: "Ready""#]
+        );
+        assert_eq!(schema.validate_status(&with_status("Old"), &with_status("Old")), []);
     }
 
     proptest! {

@@ -2,15 +2,19 @@
 //!
 //! A failed type check does not end the checks of a node: the real server goes on, and so does this. Field names in
 //! messages and paths are joined with dots, unescaped, also inside maps.
+//!
+//! On an update, errors of values that did not change are forgiven. Items are compared with their former selves in lists that
+//! are maps only, and nothing is forgiven below `allOf` and the like.
 
 use serde_json::{Map, Value, json};
 
-use super::node::{Additional, Checks, Node, TypeName};
+use super::node::{Additional, Checks, ListType, Node, TypeName};
 use super::{alternatives, format};
 use crate::field::{FieldError, go_float, go_value};
 
-pub(super) fn validate(object: &Value, root: &Node) -> Vec<FieldError> {
-    check(object, root, "").errors
+/// With `old`, for an update.
+pub(super) fn validate(object: &Value, old: Option<&Value>, root: &Node) -> Vec<FieldError> {
+    check_change(object, old, root, "").errors
 }
 
 /// Errors, and how many checks a value got through: of several failed alternatives the one that got furthest is reported.
@@ -36,6 +40,18 @@ impl Verdict {
 }
 
 pub(super) fn check(value: &Value, node: &Node, path: &str) -> Verdict {
+    check_change(value, None, node, path)
+}
+
+fn check_change(value: &Value, old: Option<&Value>, node: &Node, path: &str) -> Verdict {
+    let mut verdict = check_all(value, old, node, path);
+    if !verdict.is_valid() && old == Some(value) {
+        verdict.errors.clear();
+    }
+    verdict
+}
+
+fn check_all(value: &Value, old: Option<&Value>, node: &Node, path: &str) -> Verdict {
     let mut verdict = Verdict::default();
     if value.is_null() {
         verdict.absorb(check_type(value, node, path));
@@ -55,13 +71,13 @@ pub(super) fn check(value: &Value, node: &Node, path: &str) -> Verdict {
             verdict.passed += 1;
         }
         Value::Number(_) => verdict.absorb(check_number(value, node, path)),
-        Value::Array(items) => verdict.absorb(check_list(items, node, path)),
+        Value::Array(items) => verdict.absorb(check_list(items, old, node, path)),
         Value::Bool(_) | Value::Object(_) | Value::Null => {}
     }
     verdict.absorb(check_allowed(value, &node.checks, path));
     verdict.passed += 1;
     if let Value::Object(fields) = value {
-        verdict.absorb(check_fields(fields, node, path));
+        verdict.absorb(check_fields(fields, old, node, path));
         verdict.passed += 1;
     }
     verdict.passed += 1;
@@ -225,11 +241,19 @@ fn out_of_range(value: &Value, node: &Node, path: &str) -> Option<FieldError> {
     })
 }
 
-fn check_list(items: &[Value], node: &Node, path: &str) -> Verdict {
+/// The item of the old list that has the same keys.
+fn former<'o>(item: &Value, old: Option<&'o Value>, list_type: &ListType) -> Option<&'o Value> {
+    let ListType::Map(keys) = list_type else { return None };
+    let is_same = |other: &&Value| keys.iter().all(|key| other.get(key) == item.get(key));
+    old?.as_array()?.iter().find(is_same)
+}
+
+fn check_list(items: &[Value], old: Option<&Value>, node: &Node, path: &str) -> Verdict {
     let mut verdict = Verdict::default();
     if let Some(item_node) = &node.items {
         for (index, item) in items.iter().enumerate() {
-            verdict.absorb(check(item, item_node, &format!("{path}[{index}]")));
+            let old = former(item, old, &node.list_type);
+            verdict.absorb(check_change(item, old, item_node, &format!("{path}[{index}]")));
         }
     }
     let count = items.len() as u64;
@@ -248,8 +272,11 @@ fn check_list(items: &[Value], node: &Node, path: &str) -> Verdict {
     verdict
 }
 
-fn check_fields(fields: &Map<String, Value>, node: &Node, path: &str) -> Verdict {
+fn check_fields(fields: &Map<String, Value>, old: Option<&Value>, node: &Node, path: &str) -> Verdict {
     let mut verdict = Verdict::default();
+    // What says the kind of the object itself is not compared: both versions were converted to the same.
+    let is_compared = |name: &str| !path.is_empty() || !matches!(name, "apiVersion" | "kind" | "metadata");
+    let former = |name: &str| old.filter(|_| is_compared(name)).and_then(|old| old.get(name));
     let count = fields.len() as u64;
     if let Some(min) = node.checks.min_properties
         && count < min
@@ -264,7 +291,9 @@ fn check_fields(fields: &Map<String, Value>, node: &Node, path: &str) -> Verdict
     }
     for (name, value) in fields.iter().filter(|(name, _)| !node.properties.contains_key(*name)) {
         match &node.additional {
-            Some(Additional::Schema(child)) => verdict.absorb(check(value, child, &format!("{path}.{name}"))),
+            Some(Additional::Schema(child)) => {
+                verdict.absorb(check_change(value, former(name), child, &format!("{path}.{name}")));
+            }
             Some(Additional::Allowed(false)) => {
                 let detail = format!("{path}.{name} in body is a forbidden property");
                 verdict.errors.push(FieldError::invalid_str(field(path), name, &detail));
@@ -275,7 +304,7 @@ fn check_fields(fields: &Map<String, Value>, node: &Node, path: &str) -> Verdict
     for (name, child) in &node.properties {
         if let Some(value) = fields.get(name) {
             let child_path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            verdict.absorb(check(value, child, &child_path));
+            verdict.absorb(check_change(value, former(name), child, &child_path));
         }
     }
     for name in node.checks.required.iter().filter(|name| !fields.contains_key(*name)) {

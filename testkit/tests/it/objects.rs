@@ -89,7 +89,7 @@ async fn status_is_apart_from_spec_and_the_generation_follows_the_spec() {
                     "spec": {"containers": [{"name": "web", "image": "web"}]},
                 },
             },
-            "status": {"availableReplicas": available},
+            "status": {"replicas": available, "readyReplicas": available, "availableReplicas": available},
         }))
         .unwrap()
     };

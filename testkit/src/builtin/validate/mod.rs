@@ -3,7 +3,7 @@
 //! For decoded objects with their defaults; `metadata` is checked elsewhere. Only what people and controllers do get wrong is
 //! checked: missing and unknown values, names, ports, selectors, references inside an object, immutable fields. What is not:
 //! affinities, security contexts, probes' handlers, tolerations, volume sources beyond "exactly one", host ports,
-//! resources beyond "requests within limits".
+//! resources beyond "requests within limits", any status but that of workloads.
 
 mod definitions;
 mod events;
@@ -35,6 +35,18 @@ pub(crate) fn validate(name: &str, old: Option<&Value>, object: &Value) -> Vec<F
         "rbac/v1.RoleBinding" => rbac::binding(old, object, true, &mut found),
         "rbac/v1.ClusterRoleBinding" => rbac::binding(old, object, false, &mut found),
         "apiextensions/v1.CustomResourceDefinition" => definitions::definition(old, object, &mut found),
+        _ => {}
+    }
+    found.errors
+}
+
+/// What is wrong with the status of an object of the built-in type `name`. Writes to a status leave the rest unchecked, as the
+/// rest stays as it is.
+pub(crate) fn validate_status(name: &str, old: &Value, object: &Value) -> Vec<FieldError> {
+    let mut found = Found::default();
+    match name {
+        "apps/v1.Deployment" => workloads::deployment_status(old, object, &mut found),
+        "apps/v1.ReplicaSet" => workloads::replica_set_status(object, &mut found),
         _ => {}
     }
     found.errors

@@ -34,6 +34,61 @@ pub(super) fn replica_set(old: Option<&Value>, object: &Value, found: &mut Found
     keeps_selector(old, object, found);
 }
 
+pub(super) fn deployment_status(old: &Value, object: &Value, found: &mut Found) {
+    let status = object.get("status").unwrap_or(&Value::Null);
+    let counts = [
+        "observedGeneration",
+        "replicas",
+        "updatedReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "unavailableReplicas",
+        "terminatingReplicas",
+        "collisionCount",
+    ];
+    self::counts(status, &counts, &["updatedReplicas", "readyReplicas", "availableReplicas"], found);
+    let before = old.pointer("/status/collisionCount").and_then(Value::as_i64);
+    if before.is_some_and(|before| count(status, "collisionCount") < before) {
+        let now = json!(count(status, "collisionCount"));
+        found.push(FieldError::invalid(Path::new("status.collisionCount"), &now, "cannot be decremented"));
+    }
+}
+
+pub(super) fn replica_set_status(object: &Value, found: &mut Found) {
+    let status = object.get("status").unwrap_or(&Value::Null);
+    let counts = [
+        "replicas",
+        "fullyLabeledReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "observedGeneration",
+        "terminatingReplicas",
+    ];
+    self::counts(status, &counts, &["fullyLabeledReplicas", "readyReplicas", "availableReplicas"], found);
+}
+
+fn count(status: &Value, name: &str) -> i64 {
+    status.get(name).and_then(Value::as_i64).unwrap_or_default()
+}
+
+/// Checks numbers of a status, and that `parts` are not more than all replicas.
+fn counts(status: &Value, counts: &[&str], parts: &[&str], found: &mut Found) {
+    let path = Path::new("status");
+    for name in counts {
+        found.not_negative(&path, status, name);
+    }
+    let mut at_most = |name: &str, limit: &str, complaint: &str| {
+        let number = count(status, name);
+        if number > count(status, limit) {
+            found.push(FieldError::invalid(path.child(name), &json!(number), complaint));
+        }
+    };
+    for name in parts {
+        at_most(name, "replicas", "cannot be greater than status.replicas");
+    }
+    at_most("availableReplicas", "readyReplicas", "cannot be greater than readyReplicas");
+}
+
 fn keeps_selector(old: Option<&Value>, object: &Value, found: &mut Found) {
     if let Some(old) = old {
         found.immutable(Path::new("spec.selector"), old.pointer("/spec/selector"), object.pointer("/spec/selector"));
@@ -188,6 +243,7 @@ fn rolling_update(rolling_update: &Value, path: &Path, found: &mut Found) {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{errors, update_errors};
+    use super::super::validate_status;
     use super::*;
 
     const DEPLOYMENT: &str = "apps/v1.Deployment";
@@ -243,6 +299,25 @@ mod tests {
         for (extra, expected) in cases {
             assert_eq!(errors(DEPLOYMENT, &with(&extra)), [expected]);
         }
+    }
+
+    #[test]
+    fn a_status_counts_no_more_replicas_than_there_are() {
+        let with_status = |status: Value| json!({"status": status});
+        let errors = |old: Value, new: Value| -> Vec<String> {
+            let errors = validate_status(DEPLOYMENT, &with_status(old), &with_status(new));
+            errors.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(
+            errors(json!({"collisionCount": 2}), json!({"readyReplicas": 1, "availableReplicas": 2, "replicas": 1})),
+            [
+                "status.availableReplicas: Invalid value: 2: cannot be greater than status.replicas",
+                "status.availableReplicas: Invalid value: 2: cannot be greater than readyReplicas",
+                "status.collisionCount: Invalid value: 0: cannot be decremented",
+            ]
+        );
+        let good = json!({"replicas": 3, "updatedReplicas": 3, "readyReplicas": 2, "availableReplicas": 1});
+        assert_eq!(errors(json!({}), good), [""; 0]);
     }
 
     #[test]
