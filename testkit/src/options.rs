@@ -293,7 +293,7 @@ impl DeleteOptions {
             return Err(invalid_options("DeleteOptions", &errors));
         }
         let grace_seconds = match body {
-            Some(body) => body.get("gracePeriodSeconds").and_then(Value::as_i64),
+            Some(body) => grace_seconds(body.get("gracePeriodSeconds"))?,
             None => number(query, "gracePeriodSeconds")?,
         };
         let precondition = |name: &str| {
@@ -308,6 +308,22 @@ impl DeleteOptions {
             resource_version: precondition("resourceVersion"),
         })
     }
+}
+
+fn grace_seconds(field: Option<&Value>) -> Result<Option<i64>> {
+    let found = match field {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Number(number)) => match number.as_i64() {
+            Some(seconds) => return Ok(Some(seconds)),
+            None => format!("number {number}"),
+        },
+        Some(Value::String(_)) => "string".to_owned(),
+        Some(Value::Bool(_)) => "bool".to_owned(),
+        Some(Value::Array(_)) => "array".to_owned(),
+        Some(Value::Object(_)) => "object".to_owned(),
+    };
+    let place = "Go struct field DeleteOptions.gracePeriodSeconds of type int64";
+    Err(ApiError::bad_request(format!("json: cannot unmarshal {found} into {place}")))
 }
 
 fn texts(list: Option<&Value>) -> Vec<String> {

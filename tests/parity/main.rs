@@ -56,7 +56,6 @@ fn report(differences: &[&Difference]) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the embedded server's verbs are still being completed; run it to see what differs"]
 async fn the_embedded_server_answers_as_the_real_one_did() {
     let requests = requests::all();
     let recorded = recording::read().expect("the recording is checked in");

@@ -6,6 +6,11 @@ use crate::tree::Source;
 
 /// Files whose tests have to wait in real time, and why. Everything else waits on the paused clock.
 pub(crate) const REAL_TIME: &[(&str, &str)] = &[
+    (
+        "sample-controller/tests/sample/stage.rs",
+        "waits on the clock that each test of the in-process controller pauses",
+    ),
+    ("testkit/tests/it/robust.rs", "waits on the paused clock of the runtime that it builds"),
     ("tests/it/support/wait.rs", "waits for the real kube-apiserver, where that is chosen; else on a paused clock"),
     ("testcluster/src/process.rs", "waits for processes of the operating system, in blocking code without a runtime"),
     ("testcluster/tests/cluster.rs", "waits for the operating system to end an orphan"),
