@@ -96,6 +96,8 @@ impl Stage {
         let status = json!({ "status": {
             "observedGeneration": deployment.metadata.generation,
             "replicas": wanted,
+            "updatedReplicas": wanted,
+            "readyReplicas": wanted,
             "availableReplicas": wanted,
         }});
         let (parameters, patch) = (PatchParams::default(), Patch::Merge(status));
