@@ -8,7 +8,7 @@ use kubehandler_core::dispatch::Step;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallCounts {
-    /// Calls of `add`, failed ones included.
+    /// Calls of `add`, those included that failed, run, or were dropped by a drain.
     pub adds: u64,
     /// Calls of `update`.
     pub updates: u64,

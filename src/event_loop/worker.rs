@@ -66,6 +66,8 @@ async fn turn(shared: &Shared, lane: &Lane, taken: Taken<ObjectKey>, calls: &Can
     let call = Arc::new(call);
     let result = {
         let _running = RunningGuard::new(shared, lane, &call);
+        // Counted when it begins: a call that is dropped was made, too.
+        shared.observer.called(call.step);
         guarded(lane, &call).await
     };
     settle(shared, lane, &call, result, successor);
@@ -104,7 +106,6 @@ fn retry_kind(error: &anyhow::Error, call: &Call) -> RetryKind {
 
 fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Said>>, successor: bool) {
     let (key, version) = (&call.key, call.object.version());
-    shared.observer.called(call.step);
     let fault = match result {
         Ok(()) => {
             debug!(handler = %lane.name, %key, event = %call.event, attempt = call.attempt, "settled");
