@@ -1,8 +1,8 @@
 //! `demo`: the controller at work, without a cluster.
 //!
 //! Everything runs in this process: an API server ([`kubehandler_testkit`]), the controller as `run` would run it, and
-//! on a second event loop who else a cluster has: a stand-in for the machines ([`stand_in`]), and a narrator
-//! ([`narrator`]) who says what happens. The [`scenario`] plays the user. `kubectl` is welcome to join.
+//! on a second event loop who else a cluster has: a stand-in for the machines (`stand_in`), and a narrator
+//! (`narrator`) who says what happens. The `scenario` plays the user. `kubectl` is welcome to join.
 
 mod narrator;
 mod scenario;
