@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
 
 use kubehandler_core::ObjectKey;
-use kubehandler_core::dispatch::{Decision, Ledger, Record, Seen, Settlement, Tombstone, WhenUnchanged};
+use kubehandler_core::dispatch::{Decision, Ledger, Record, Seen, Settlement, Step, Tombstone, WhenUnchanged};
 use kubehandler_core::queue::{Cause, Causes, FlowId, KeyState as QueueState, Wake};
 
 use super::call::Subject;
@@ -39,7 +39,7 @@ pub(crate) struct Lane {
 /// What a worker is to call, decided under the store's lock.
 pub(crate) enum Turn {
     Nothing,
-    Call { step: kubehandler_core::dispatch::Step, subject: Subject, successor: bool },
+    Call { step: Step, subject: Subject },
 }
 
 impl Lane {
@@ -69,12 +69,9 @@ impl Lane {
             let seen = entry.map(|entry| Seen { life: entry.object.life(), version: entry.object.version() });
             let decision = self.ledger().decide(key, seen, when_unchanged(causes));
             match (decision, entry) {
-                (Decision::Current(step), Some(entry)) => {
-                    Turn::Call { step, subject: current(entry), successor: false }
-                }
+                (Decision::Current(step), Some(entry)) => Turn::Call { step, subject: current(entry) },
                 (Decision::Delete { tombstone, successor }, _) => {
-                    let step = kubehandler_core::dispatch::Step::Delete { successor };
-                    Turn::Call { step, subject: last_known(tombstone), successor }
+                    Turn::Call { step: Step::Delete { successor }, subject: last_known(tombstone) }
                 }
                 (Decision::Nothing | Decision::Current(_), _) => Turn::Nothing,
             }

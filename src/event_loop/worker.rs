@@ -46,12 +46,12 @@ pub(crate) async fn work(
 
 /// One turn of a key: at most one call.
 async fn turn(shared: &Shared, lane: &Lane, taken: Taken<ObjectKey>, calls: &CancellationToken) {
-    let (step, subject, successor) = match lane.decide(&taken.key, taken.causes) {
+    let (step, subject) = match lane.decide(&taken.key, taken.causes) {
         Turn::Nothing => {
             shared.queue.skipped(lane.flow, &taken.key);
             return;
         }
-        Turn::Call { step, subject, successor } => (step, subject, successor),
+        Turn::Call { step, subject } => (step, subject),
     };
     let Some(event) = step.event_type() else {
         shared.queue.skipped(lane.flow, &taken.key);
@@ -70,7 +70,7 @@ async fn turn(shared: &Shared, lane: &Lane, taken: Taken<ObjectKey>, calls: &Can
         shared.observer.called(call.step);
         guarded(lane, &call).await
     };
-    settle(shared, lane, &call, result, successor);
+    settle(shared, lane, &call, result);
 }
 
 /// What an error says: its text, and when to try again.
@@ -104,14 +104,14 @@ fn retry_kind(error: &anyhow::Error, call: &Call) -> RetryKind {
     retry::find::<Retry>(error).map_or(RetryKind::Backoff, |retry| RetryKind::After(retry.delay()))
 }
 
-fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Said>>, successor: bool) {
+fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Said>>) {
     let (key, version) = (&call.key, call.object.version());
     let fault = match result {
         Ok(()) => {
             debug!(handler = %lane.name, %key, event = %call.event, attempt = call.attempt, "settled");
             lane.settle(key, Settlement::Succeeded(version));
             lane.note_error(key, None);
-            close(shared, lane, call, successor);
+            close(shared, lane, call);
             return;
         }
         Err(fault) => fault,
@@ -123,7 +123,7 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
         shared.observer.gave_up();
         lane.settle(key, Settlement::Abandoned);
         lane.note_error(key, None);
-        close(shared, lane, call, successor);
+        close(shared, lane, call);
         return;
     }
     lane.settle(key, Settlement::Failed);
@@ -133,8 +133,8 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
 }
 
 /// Gives the key back after a call that settled its record.
-fn close(shared: &Shared, lane: &Lane, call: &Call, successor: bool) {
-    if successor {
+fn close(shared: &Shared, lane: &Lane, call: &Call) {
+    if matches!(call.step, Step::Delete { successor: true }) {
         // The next life waits in the cache, and no event will tell of it again.
         shared.queue.add(lane.flow, &call.key, Wake::new(Cause::Change).resets_settle(true));
     }
