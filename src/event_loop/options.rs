@@ -4,8 +4,12 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kubehandler_core::ObjectKey;
 use kubehandler_core::queue::{BackoffConfig, FlowConfig, RetryLimit};
+use serde::de::DeserializeOwned;
 
+use super::mapping::{Maps, Source};
+use super::predicate::Predicate;
 use crate::informer::{Informer, OptionsConflict, SharedInformer};
 
 /// How one handler's calls are scheduled and retried. The defaults are the delivery contract's.
@@ -22,8 +26,9 @@ pub struct HandlerOptions {
     pub(crate) flow: FlowConfig,
     pub(crate) deadline: Duration,
     pub(crate) resync: Option<Duration>,
-    pub(crate) owned: Vec<Arc<Informer>>,
-    // Those of `owned` that were asked for with other options before: registration refuses them.
+    pub(crate) predicate: Option<Predicate>,
+    pub(crate) sources: Vec<Source>,
+    // Those of `sources` that were asked for with other options before: registration refuses them.
     pub(crate) conflicts: Vec<(Arc<Informer>, OptionsConflict)>,
 }
 
@@ -33,7 +38,8 @@ impl Default for HandlerOptions {
             flow: FlowConfig::default(),
             deadline: Duration::from_secs(300),
             resync: None,
-            owned: Vec::new(),
+            predicate: None,
+            sources: Vec::new(),
             conflicts: Vec::new(),
         }
     }
@@ -93,13 +99,66 @@ impl HandlerOptions {
         self
     }
 
+    /// Lets only those changes wake an object that `predicate` passes; all do by default. Given several, a change must
+    /// pass all of them.
+    ///
+    /// It decides what wakes an object, never what is delivered once it is awake, and never holds back an `add` or a
+    /// `delete`: see [`Predicate`]. Wakes by anything but the object's own changes do not ask it.
+    pub fn predicate(mut self, predicate: Predicate) -> Self {
+        self.predicate = Some(match self.predicate {
+            Some(earlier) => earlier.and(predicate),
+            None => predicate,
+        });
+        self
+    }
+
     /// Wakes an object when something that it owns changes: an object of `informer` whose `metadata.ownerReferences`
     /// name it. The cause is [`Cause::Mapped`](kubehandler_core::queue::Cause::Mapped), the call `update`.
     ///
     /// Both the old and the new owners are woken when the references change, and the last known ones on a deletion. An
     /// owner that the handler's informer does not hold is ignored. No call is made before `informer` has synced, too.
-    pub fn owns<C>(mut self, informer: &SharedInformer<C>) -> Self {
-        self.owned.push(Arc::clone(informer.informer()));
+    ///
+    /// Other words for the same: controller-runtime's and kube-rs's `Owns`; "owned by", seen from the other side.
+    pub fn owns<C>(self, informer: &SharedInformer<C>) -> Self {
+        self.source(informer, Maps::ToOwners)
+    }
+
+    /// Wakes those objects that `map` names for a changed object of `informer`, with the cause and the call as for
+    /// [`owns`](Self::owns).
+    ///
+    /// `map` is called with the old and with the new object, and what either names is woken: so where the answer changes
+    /// from one object to another, both learn of it. On a deletion, missed ones included, it is called with the last known
+    /// state. It may be called more often than there are changes, so it should depend on its argument alone.
+    ///
+    /// A key that the handler has not met is ignored, since if there is such an object its own `add` is still to come, and
+    /// will find the change in `informer`'s cache. So `map` is not called at all before the first object is met.
+    ///
+    /// `map` runs on the informer's task between two changes, outside of every lock: it must be quick. If it panics, or the object does
+    /// not fit `C`, that state wakes nobody, and a warning says so. No call is made before `informer` has synced, too.
+    ///
+    /// ```
+    /// use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+    /// use kubehandler::{HandlerOptions, ObjectKey, SharedInformer};
+    ///
+    /// // A Secret says in a label which ConfigMap of its namespace uses it.
+    /// fn options(secrets: &SharedInformer<Secret>) -> HandlerOptions {
+    ///     HandlerOptions::default().maps_from(secrets, |secret| {
+    ///         let user = secret.metadata.labels.as_ref()?.get("used-by")?;
+    ///         ObjectKey::new(secret.metadata.namespace.as_deref(), user).ok()
+    ///     })
+    /// }
+    /// ```
+    pub fn maps_from<C, F, I>(self, informer: &SharedInformer<C>, map: F) -> Self
+    where
+        C: DeserializeOwned,
+        F: Fn(&C) -> I + Send + Sync + 'static,
+        I: IntoIterator<Item = ObjectKey>,
+    {
+        self.source(informer, Maps::by(map))
+    }
+
+    fn source<C>(mut self, informer: &SharedInformer<C>, maps: Maps) -> Self {
+        self.sources.push(Source { informer: Arc::clone(informer.informer()), maps });
         let conflict = informer.conflict().map(|conflict| (Arc::clone(informer.informer()), conflict.clone()));
         self.conflicts.extend(conflict);
         self

@@ -18,6 +18,7 @@ mod missing;
 mod misuse;
 mod nothing_lost;
 mod one_at_a_time;
+mod predicates;
 mod restart;
 mod resync;
 mod started;
