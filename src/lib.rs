@@ -57,6 +57,7 @@
 //! | set deadlines, resyncs, weights, retry caps | [`HandlerOptions`] |
 //! | be woken by objects of other kinds | [`HandlerOptions::owns`], [`HandlerOptions::maps_from`] |
 //! | be woken by some changes only | [`HandlerOptions::predicate`], [`Predicate`] |
+//! | see what the object was when it was last settled | [`HandlerOptions::with_previous`], [`Context::previous`] |
 //! | steer what follows an error | [`Retry`], [`Permanent`] |
 //! | be called again later | [`Context::requeue_after`] |
 //! | use the queue without an event loop | [`WorkQueue`] |

@@ -14,6 +14,7 @@ use kubehandler_core::queue::{Cause, Causes, FlowId, KeyState as QueueState};
 use super::call::Subject;
 use super::erased::ErasedHandler;
 use super::options::HandlerOptions;
+use super::settled::{Before, Settled};
 use crate::cache::{Entry, StoredObject};
 use crate::informer::Informer;
 use crate::queue::AsyncQueue;
@@ -29,6 +30,8 @@ pub(crate) struct Lane {
     pub(crate) handler: Arc<dyn ErasedHandler>,
     pub(crate) informer: Arc<Informer>,
     pub(crate) options: HandlerOptions,
+    // Taken by itself or under the ledger's lock.
+    pub(crate) settled: Settled,
     ledger: Mutex<Ledger<Arc<StoredObject>>>,
     // Why a key's last call failed, in short; gone with its next success. One entry a failing key, so bounded by the keys.
     errors: Mutex<HashMap<ObjectKey, Arc<str>>>,
@@ -51,7 +54,8 @@ impl Lane {
         options: HandlerOptions,
     ) -> Self {
         let (ledger, errors) = (Mutex::default(), Mutex::default());
-        Self { name, flow, handler, informer, options, ledger, errors, spinning: AtomicBool::new(false) }
+        let settled = Settled::new(options.with_previous);
+        Self { name, flow, handler, informer, options, settled, ledger, errors, spinning: AtomicBool::new(false) }
     }
 
     /// The informers that the handler needs: its own, and those that it maps from.
@@ -67,11 +71,15 @@ impl Lane {
     pub(crate) fn decide(&self, key: &ObjectKey, causes: Causes) -> Turn {
         self.informer.read(key, |entry| {
             let seen = entry.map(|entry| Seen { life: entry.object.life(), version: entry.object.version() });
-            let decision = self.ledger().decide(key, seen, when_unchanged(causes));
+            let mut ledger = self.ledger();
+            let record = ledger.record(key).cloned();
+            let decision = ledger.decide(key, seen, when_unchanged(causes));
+            let before = |step| self.settled.before(key, record.as_ref(), step);
             match (decision, entry) {
-                (Decision::Current(step), Some(entry)) => Turn::Call { step, subject: current(entry) },
+                (Decision::Current(step), Some(entry)) => Turn::Call { step, subject: current(entry, before(step)) },
                 (Decision::Delete { tombstone, successor }, _) => {
-                    Turn::Call { step: Step::Delete { successor }, subject: last_known(tombstone) }
+                    let step = Step::Delete { successor };
+                    Turn::Call { step, subject: last_known(tombstone, before(step)) }
                 }
                 (Decision::Nothing | Decision::Current(_), _) => Turn::Nothing,
             }
@@ -144,12 +152,12 @@ fn shortened(text: &str) -> Arc<str> {
     }
 }
 
-fn current(entry: &Entry) -> Subject {
-    Subject { object: Arc::clone(&entry.object), preexisting: entry.preexisting, may_be_stale: false }
+fn current(entry: &Entry, before: Before) -> Subject {
+    Subject { object: Arc::clone(&entry.object), before, preexisting: entry.preexisting, may_be_stale: false }
 }
 
-fn last_known(tombstone: Tombstone<Arc<StoredObject>>) -> Subject {
-    Subject { object: tombstone.last, preexisting: false, may_be_stale: tombstone.may_be_stale }
+fn last_known(tombstone: Tombstone<Arc<StoredObject>>, before: Before) -> Subject {
+    Subject { object: tombstone.last, before, preexisting: false, may_be_stale: tombstone.may_be_stale }
 }
 
 fn when_unchanged(causes: Causes) -> WhenUnchanged {

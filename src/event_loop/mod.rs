@@ -24,6 +24,7 @@ mod register;
 mod report;
 mod retry;
 mod run;
+mod settled;
 mod shared;
 mod snapshot;
 mod wake;

@@ -27,6 +27,7 @@ pub struct HandlerOptions {
     pub(crate) deadline: Duration,
     pub(crate) resync: Option<Duration>,
     pub(crate) predicate: Option<Predicate>,
+    pub(crate) with_previous: bool,
     pub(crate) sources: Vec<Source>,
     // Those of `sources` that were asked for with other options before: registration refuses them.
     pub(crate) conflicts: Vec<(Arc<Informer>, OptionsConflict)>,
@@ -39,6 +40,7 @@ impl Default for HandlerOptions {
             deadline: Duration::from_secs(300),
             resync: None,
             predicate: None,
+            with_previous: false,
             sources: Vec::new(),
             conflicts: Vec::new(),
         }
@@ -109,6 +111,35 @@ impl HandlerOptions {
             Some(earlier) => earlier.and(predicate),
             None => predicate,
         });
+        self
+    }
+
+    /// Keeps for each object the state that the last successful call was given, for
+    /// [`Context::previous`](super::Context::previous); off by default.
+    ///
+    /// The price is an entry in a map an object, and the bytes of the older state for as long as the cache holds a newer one:
+    /// until the call for the change has succeeded, that is. While nothing is pending the state is the cache's own, and
+    /// shared. Where changes stay unsettled (held back by a [`predicate`](Self::predicate), or failing), that is up to the
+    /// size of the cache once more. Each handler that asks pays for itself.
+    ///
+    /// ```
+    /// use k8s_openapi::api::core::v1::ConfigMap;
+    /// use kubehandler::{HandlerFuncs, HandlerOptions, SharedInformer};
+    ///
+    /// fn handler(informer: SharedInformer<ConfigMap>) -> HandlerFuncs<ConfigMap> {
+    ///     HandlerFuncs::new("configmaps", informer).options(HandlerOptions::default().with_previous()).on_update(
+    ///         |ctx, namespace, name| async move {
+    ///             let before = ctx.previous().and_then(Result::ok);
+    ///             if before.is_some_and(|before| before.data != ctx.object().map_or(None, |now| now.data.clone())) {
+    ///                 println!("the data of {namespace}/{name} changed");
+    ///             }
+    ///             Ok(())
+    ///         },
+    ///     )
+    /// }
+    /// ```
+    pub fn with_previous(mut self) -> Self {
+        self.with_previous = true;
         self
     }
 

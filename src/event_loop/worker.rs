@@ -110,6 +110,7 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
         Ok(()) => {
             debug!(handler = %lane.name, %key, event = %call.event, attempt = call.attempt, "settled");
             lane.settle(key, Settlement::Succeeded(version));
+            lane.settled.succeeded(call);
             lane.note_error(key, None);
             close(shared, lane, call);
             return;
@@ -122,6 +123,7 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
         error!(handler = %lane.name, %key, uid = %call.object.life(), error = %text, "delete failed for good: the object is given up");
         shared.observer.gave_up();
         lane.settle(key, Settlement::Abandoned);
+        lane.settled.forget(key);
         lane.note_error(key, None);
         close(shared, lane, call);
         return;

@@ -32,7 +32,7 @@ fn value(object: &ConfigMap) -> &str {
 fn a_change_that_is_held_back_comes_with_the_next_wake() {
     on_both(async |world| {
         let (recorder, running) = start(world, Predicate::labels_changed()).await;
-        world.create("a", "1").await;
+        let created = world.create("a", "1").await;
         recorder.tells("a", ["add 1"]).await;
         world.change("a", "2").await;
         world.seen().await;
@@ -40,6 +40,7 @@ fn a_change_that_is_held_back_comes_with_the_next_wake() {
         assert!(running.handle.snapshot().keys.is_empty(), "no trace of it in the queue");
         running.handle.enqueue("recorder", &world.key("a")).unwrap();
         recorder.settles("a", ["add 1", "update 2"]).await;
+        assert_eq!(recorder.last("a").settled, created.metadata.resource_version);
         world.change("a", "3").await;
         world.label("a", "tier", Some("web")).await;
         recorder.settles("a", ["add 1", "update 2", "update 3"]).await;

@@ -1,4 +1,4 @@
-//! The contract's order (C1, C2), held against what a recorder wrote down.
+//! The contract's order (C1, C2) and what a call says that it bridges (C3), held against what a recorder wrote down.
 //!
 //! This knows nothing of the server: only which sequences of calls are allowed for one handler and key.
 
@@ -34,8 +34,9 @@ pub(crate) fn check(calls: &[Recorded]) -> Result<(), String> {
 }
 
 fn check_key(calls: &[&Recorded]) -> Result<(), (usize, String)> {
-    let mut told = Told::Nothing;
+    let (mut told, mut settled) = (Told::Nothing, None);
     for (at, call) in calls.iter().enumerate() {
+        settled = check_bridged(settled, call).map_err(|why| (at, why))?;
         if at > 0 {
             check_apart(calls[at - 1], call).map_err(|why| (at, why))?;
         }
@@ -59,6 +60,26 @@ fn check_apart(before: &Recorded, after: &Recorded) -> Result<(), String> {
         return Err(format!("is given version {} after {}", after.version, before.version));
     }
     Ok(())
+}
+
+/// C3: a call leads from the version that the last successful one was given, and so does the previous object. Returns the
+/// version that is settled after it.
+fn check_bridged(settled: Option<String>, call: &Recorded) -> Result<Option<String>, String> {
+    let expected = if call.function == Function::Add { None } else { settled.clone() };
+    if call.settled != expected {
+        return Err(format!("leads from {:?} where {expected:?} is settled", call.settled));
+    }
+    if let Some(Ok(previous)) = &*call.previous {
+        let version = previous.pointer("/metadata/resourceVersion").and_then(|version| version.as_str());
+        if version != expected.as_deref() {
+            return Err(format!("the previous object has version {version:?} where {expected:?} is settled"));
+        }
+    }
+    Ok(match (call.function, call.end()) {
+        (Function::Delete, Some(End::Ok | End::Permanent)) => None,
+        (Function::Add | Function::Update | Function::Reconcile, Some(End::Ok)) => Some(call.version.clone()),
+        (_, _) => settled,
+    })
 }
 
 /// C2: add, updates, delete; a new life after the old one is settled.
