@@ -8,7 +8,7 @@ use kubehandler_core::{Life, ObjectKey};
 use super::object::StoredObject;
 
 /// An object's metadata, as far as the cache knows it without decoding the object: so it is there for an object that does
-/// not fit its type, too, and costs next to nothing.
+/// not fit its type, too, and but for the annotations it costs next to nothing.
 ///
 /// What is not what it should be (a label that is no text) is treated as absent.
 #[derive(Clone, Copy)]
@@ -67,8 +67,8 @@ impl<'a> ObjectMetadata<'a> {
         self.annotations().remove(key)
     }
 
-    /// All annotations. The cache does not hold them: each time that they are asked for, the object's text is read once, some
-    /// microseconds for 10 KB.
+    /// All annotations. The cache does not hold them: each time that they are asked for, the whole text of the object is read
+    /// through for them.
     #[must_use]
     pub fn annotations(&self) -> BTreeMap<String, String> {
         self.0.annotations()

@@ -106,9 +106,9 @@ impl Predicate {
         Self(Node::Labels)
     }
 
-    /// Whether `metadata.annotations` changed. The cache does not hold them: both states' texts are read once for each
-    /// change that gets here, some microseconds for 10 KB; behind [`and`](Self::and) and [`or`](Self::or) only where the
-    /// first part leaves the question open.
+    /// Whether `metadata.annotations` changed. The cache does not hold them: both states' texts are read through for each
+    /// change that gets here; behind [`and`](Self::and) and [`or`](Self::or) only where the first part leaves the question
+    /// open.
     #[must_use]
     pub fn annotations_changed() -> Self {
         Self(Node::Annotations)
