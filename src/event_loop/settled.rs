@@ -50,8 +50,12 @@ impl Settled {
             Some(_) | None => None,
         };
         match step {
-            // A new life, or one of which nothing has succeeded yet.
-            Step::Nothing | Step::Add => Before::default(),
+            Step::Nothing => Before::default(),
+            // A new life, or one of which nothing has succeeded yet: whatever is left here is of an earlier one.
+            Step::Add => {
+                self.forget(key);
+                Before::default()
+            }
             Step::Update | Step::Reconcile => {
                 let object = self.keeps_objects.then(|| self.kept.lock().objects.get(key).cloned()).flatten();
                 Before { version: settled.cloned(), object }
@@ -77,9 +81,9 @@ impl Settled {
 
     /// The life is over, or given up.
     pub(crate) fn forget(&self, key: &ObjectKey) {
-        let mut kept = self.kept.lock();
-        kept.objects.remove(key);
-        kept.ending.remove(key);
+        let Kept { objects, ending } = &mut *self.kept.lock();
+        objects.remove(key);
+        ending.remove(key);
     }
 }
 
