@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kubehandler::{CancellationToken, Ending, EventLoop, EventType, HandlerFuncs, KeyState};
+use kubehandler::{CancellationToken, Ending, EventLoop, EventType, HandlerFuncs, HandlerOptions, KeyState, Predicate};
 use tokio::time::Instant;
 
 use crate::support::network::Sent;
@@ -384,5 +384,31 @@ fn handlers_over_one_kind_share_one_watch() {
         two.settles("a", ["add 1"]).await;
         assert_eq!(world.network.count(Sent::is_list), 1);
         assert_eq!(world.network.count(Sent::is_watch), 1);
+    });
+}
+
+#[test]
+fn a_predicate_that_is_being_asked_is_waited_for_though_the_informer_lives_on() {
+    on_embedded_with_threads(async |world| {
+        let block = Block::default();
+        let inside = block.clone();
+        let predicate = Predicate::when_metadata(move |_, _| {
+            inside.block();
+            true
+        });
+        let one = world.recorder("one").options(HandlerOptions::default().predicate(predicate));
+        let running_one = world.run(&[&one], 1).await;
+        let (two, _running_two) = loop_of(world, "two").await;
+        world.create("a", "1").await;
+        one.tells("a", ["add 1"]).await;
+        world.change("a", "2").await;
+        eventually("the predicate is asked", || block.is_blocking()).await;
+        running_one.cancel.cancel();
+        time_passes(Duration::from_millis(300)).await;
+        assert!(!running_one.is_finished(), "nothing of it may run on behind it");
+        block.release();
+        assert_eq!(running_one.ended().await.unwrap().ending, Ending::Drained);
+        two.tells("a", ["add 1", "update 2"]).await;
+        assert_eq!(one.story("a"), ["add 1"]);
     });
 }
