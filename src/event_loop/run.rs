@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use kubehandler_core::ObjectKey;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
@@ -21,6 +20,7 @@ use super::shared::{Phase, Shared};
 use super::worker;
 use crate::informer::{Informer, Subscription};
 use crate::queue::AsyncQueue;
+use crate::sync::JoinSet;
 
 impl Lane {
     fn subscribe(self: &Arc<Self>, queue: &AsyncQueue<ObjectKey>) -> Vec<Subscription> {

@@ -11,13 +11,15 @@ mod connection;
 mod error;
 mod factory;
 mod machine;
+#[cfg(all(test, shuttle))]
+pub(crate) mod races;
 mod shared;
 mod source;
 mod split;
 mod status;
 mod target;
 mod task;
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;
 
 pub use config::{InformerConfig, OnMissing, RetryInterval};
