@@ -16,6 +16,8 @@ mod handle;
 mod handler;
 mod lane;
 mod options;
+#[cfg(all(test, shuttle))]
+mod races;
 mod reconciler;
 mod register;
 mod report;
