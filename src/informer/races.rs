@@ -1,5 +1,7 @@
-//! Informers shared by tasks that come and go, under every order of steps that shuttle comes up with; and [`Feed`], the
+//! Informers shared by tasks that come and go, under orders of their steps that shuttle comes up with; and [`Feed`], the
 //! server's part in other race tests.
+//!
+//! Seen to find, within 300 schedules: a run that may still write after the last subscription has ended.
 //!
 //! The informer's own task runs, too, and waits for the answer to its list for as long as it lives: what a run writes
 //! comes from feeds, as if its task were at work on another thread.

@@ -57,8 +57,8 @@ fn run(scheduler: impl Scheduler + 'static, model: impl Fn() + Send + Sync + 'st
     config.stack_size = 512 * 1024;
     config.max_steps = MaxSteps::FailAfter(50_000);
     config.silence_warnings = true;
-    let schedules = Runner::new(scheduler, config).run(model);
+    let executions = Runner::new(scheduler, config).run(model);
     drop(inside);
     drop(ManuallyDrop::into_inner(tokio));
-    schedules
+    executions
 }

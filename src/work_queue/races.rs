@@ -1,5 +1,8 @@
-//! A work queue's run under every order of steps that shuttle comes up with: events that come while their object's call
+//! A work queue's run under orders of its steps that shuttle comes up with: events that come while their object's call
 //! ends, and while the queue does.
+//!
+//! Seen to find, within 300 schedules: an event noted after the lock under which its object was woken, an end between the
+//! question for it and the wake-up, and an event that a call leaves out of the report.
 
 use std::sync::Mutex;
 
@@ -70,7 +73,11 @@ fn events_that_come_during_calls_are_delivered_in_order() {
         let shared = Arc::clone(&queue.shared);
         let producers = [("a", &[Add, Update, Delete, Add][..]), ("b", &[Add, Delete])].map(|(name, events)| {
             let handle = queue.handle();
-            spawn(async move { events.iter().for_each(|event| handle.enqueue("kind", *event, key(name))) })
+            spawn(async move {
+                for event in events {
+                    handle.enqueue("kind", *event, key(name));
+                }
+            })
         });
         let report = block_on(queue.run(cancel, 2)).unwrap();
         for producer in producers {
