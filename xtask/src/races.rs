@@ -31,8 +31,8 @@ pub(crate) struct Arguments {
     name: Option<String>,
 }
 
-/// Enough for half a minute of running on two cores.
-pub(crate) const ITERATIONS: u32 = 300;
+/// About half a minute of one core.
+pub(crate) const ITERATIONS: u32 = 1_000;
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     search(arguments.iterations, arguments.replay.as_deref(), arguments.name.as_deref())
