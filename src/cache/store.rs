@@ -7,14 +7,13 @@
 //! it (the event loop: cache, dispatch, queue), and must not call back.
 
 use std::collections::BTreeMap;
-use std::sync::MutexGuard;
 
 use kubehandler_core::store::{self, Applied, Event, Store};
 use kubehandler_core::{Life, ObjectKey, ResourceVersion};
 
 use super::object::StoredObject;
 use super::subscriber::{Change, Leftovers, Origin, Subscriber};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, MutexGuard};
 
 /// An object as the cache holds it.
 pub(crate) type Entry = store::Entry<StoredObject>;
@@ -192,7 +191,7 @@ fn mark_synced(subscribers: &BTreeMap<SubscriberId, Arc<dyn Subscriber>>, synced
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use std::sync::mpsc;
 

@@ -4,8 +4,8 @@
 //! a decision and the cache state that it rests on belong together (core's dispatch ledger, invariant L2).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard};
 
 use kubehandler_core::ObjectKey;
 use kubehandler_core::dispatch::{Decision, Ledger, Phase, Record, Seen, Settlement, Step, Tombstone, WhenUnchanged};
@@ -18,7 +18,7 @@ use super::settled::{Before, Settled};
 use crate::cache::{Entry, StoredObject};
 use crate::informer::Informer;
 use crate::queue::AsyncQueue;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 
 /// How many characters of a key's last error are kept: some errors hold whole answers, and every key may fail.
 const ERROR_MAX: usize = 1_000;

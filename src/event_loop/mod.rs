@@ -20,6 +20,8 @@ mod lane;
 mod mapping;
 mod options;
 mod predicate;
+#[cfg(all(test, shuttle))]
+mod races;
 mod reconciler;
 mod register;
 mod report;

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use kubehandler_core::ObjectKey;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
@@ -24,6 +23,7 @@ use super::worker;
 use crate::cache::Subscriber;
 use crate::informer::{Informer, Subscription};
 use crate::queue::AsyncQueue;
+use crate::sync::JoinSet;
 
 impl Lane {
     fn subscribe(self: &Arc<Self>, shared: &Shared) -> Vec<Subscription> {

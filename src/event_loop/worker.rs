@@ -168,8 +168,9 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
 /// Gives the key back after a call that settled its record.
 fn close(shared: &Shared, lane: &Lane, call: &Call) {
     if matches!(call.step, Step::Delete { then: AfterDelete::Successor }) {
-        // The next life waits in the cache, and no event will tell of it again.
-        shared.queue.add(lane.flow, &call.key, Wake::new(Cause::Change).resets_settle(true));
+        // The next life waits in the cache, and no event will tell of it again: nor would the report, were the queue ended.
+        let wake = Wake::new(Cause::Change).resets_settle(true);
+        shared.queue.with(|core, now| core.add_more(lane.flow, &call.key, wake, now));
     }
     let gone = matches!(call.step, Step::Delete { .. } | Step::Claim | Step::Release);
     let outcome = match call.requeue() {

@@ -341,7 +341,7 @@ impl<'a> Task<'a> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use k8s_openapi::api::core::v1::ConfigMap;
     use kubehandler_testkit::ApiServer;

@@ -164,6 +164,29 @@ fn a_call_that_fails_while_draining_is_reported_as_abandoned() {
 }
 
 #[test]
+fn a_life_that_waits_for_the_delete_before_it_is_reported() {
+    on_both(async |world| {
+        let (recorder, running) = world.start(1).await;
+        world.create("a", "1").await;
+        recorder.settles("a", ["add 1"]).await;
+        let gate = recorder.hold(Function::Delete, "a");
+        let busy = world.busy(&recorder).await;
+        world.delete("a").await;
+        world.create("a", "2").await;
+        world.seen().await;
+        busy.open();
+        recorder.is_in(Function::Delete, "a").await;
+        running.cancel.cancel();
+        quiet().await;
+        gate.open();
+        let report = running.ended().await.unwrap();
+        assert_eq!(recorder.story("a"), ["add 1", "delete 1"]);
+        let successor = report.abandoned.iter().find(|abandoned| abandoned.key.name() == "a");
+        assert_eq!(successor.map(|it| it.state), Some(KeyState::Ready), "its `add` was not made: {report}");
+    });
+}
+
+#[test]
 fn a_call_that_does_not_end_is_dropped_at_the_drain_deadline() {
     on_embedded(async |world| {
         let (recorder, running) = world.start(1).await;
