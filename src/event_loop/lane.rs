@@ -116,11 +116,11 @@ impl Lane {
     }
 
     fn has_met(&self, key: &ObjectKey) -> bool {
-        self.ledger().record(key).is_some()
+        self.ledger().record(key).is_some_and(|record| !matches!(record, Record::Claiming { .. }))
     }
 
     pub(crate) fn record_name(&self, key: &ObjectKey) -> Option<&'static str> {
-        self.ledger().record(key).map(kubehandler_core::dispatch::Record::name)
+        self.ledger().record(key).map(Record::name)
     }
 
     pub(crate) fn note_error(&self, key: &ObjectKey, error: Option<&str>) {
@@ -197,7 +197,8 @@ impl Subscriber for WakeOnChange {
                 (new.object.key(), Wake::new(cause).resets_settle(respecified).deletion(ends(new)))
             }
             Change::Removed { last, may_be_stale } => {
-                self.lane.ledger().removed(last.key(), last.life(), Arc::clone(last), may_be_stale);
+                let tombstone = Tombstone { last: Arc::clone(last), may_be_stale };
+                self.lane.ledger().removed(last.key(), last.life(), tombstone, self.lane.phase(last));
                 (last.key(), Wake::new(cause).resets_settle(true).deletion(true))
             }
         };
