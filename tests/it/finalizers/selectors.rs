@@ -1,9 +1,11 @@
 //! Leaving a selector and coming back, with a finalizer: nobody would be left to remove it.
 
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, Patch, PatchParams};
 use kubehandler::SharedInformer;
+use serde_json::json;
 
-use super::{OURS, finalizers, options, set_finalizers};
+use super::{OURS, THEIRS, finalizers, options, set_finalizers};
 use crate::support::network::Sent;
 use crate::support::{Function, Gate, Outcome, World, eventually, on_both, quiet};
 
@@ -108,5 +110,21 @@ fn an_object_that_comes_back_and_leaves_again_during_its_delete_loses_the_finali
         second.open();
         recorder.settles("a", ["add 1", "delete 1 failed", "delete 1"]).await;
         assert_eq!(finalizers(world, "a").await.unwrap(), [""; 0]);
+    });
+}
+
+#[test]
+fn a_finalizer_that_came_with_the_change_that_left_the_selector_stays() {
+    on_both(async |world| {
+        let recorder = world.recorder_of("selected", selected(world)).options(options());
+        let _running = world.run(&[&recorder], 1).await;
+        world.create_labelled("a", "1", &[("watched", "yes")]).await;
+        recorder.tells("a", ["add 1"]).await;
+        let api: Api<ConfigMap> = world.api();
+        let patch = json!({"metadata": {"labels": {"watched": null}, "finalizers": [OURS, THEIRS]}});
+        api.patch("a", &PatchParams::default(), &Patch::Merge(patch)).await.expect("the object is changed");
+        recorder.settles("a", ["add 1", "delete 1"]).await;
+        assert_eq!(finalizers(world, "a").await.unwrap(), [THEIRS]);
+        set_finalizers(world, "a", &[]).await;
     });
 }
