@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
 
-use kubehandler_core::ObjectKey;
 use kubehandler_core::dispatch::{Decision, Ledger, Phase, Record, Seen, Settlement, Step, Tombstone, WhenUnchanged};
 use kubehandler_core::queue::{Cause, Causes, FlowId, KeyState as QueueState, Wake};
+use kubehandler_core::{EventType, ObjectKey};
 
 use super::call::Subject;
 use super::erased::ErasedHandler;
@@ -39,7 +39,7 @@ pub(crate) struct Lane {
 /// What a worker is to call, decided under the store's lock.
 pub(crate) enum Turn {
     Nothing,
-    Call { step: Step, subject: Subject },
+    Call { step: Step, event: EventType, subject: Subject },
 }
 
 impl Lane {
@@ -72,11 +72,12 @@ impl Lane {
                 phase: self.phase(object),
             });
             let decision = self.ledger().decide(key, seen, when_unchanged(causes));
-            match (decision, entry) {
-                (Decision::Current(step), Some(entry)) => Turn::Call { step, subject: current(step, entry) },
-                (Decision::LastKnown(step, tombstone), _) => Turn::Call { step, subject: last_known(tombstone) },
-                (Decision::Nothing | Decision::Current(_), _) => Turn::Nothing,
-            }
+            let (step, subject) = match (decision, entry) {
+                (Decision::Current(step), Some(entry)) => (step, current(step, entry)),
+                (Decision::LastKnown(step, tombstone), _) => (step, last_known(tombstone)),
+                (Decision::Nothing | Decision::Current(_), _) => return Turn::Nothing,
+            };
+            step.event_type().map_or(Turn::Nothing, |event| Turn::Call { step, event, subject })
         })
     }
 

@@ -46,16 +46,14 @@ pub(crate) async fn work(
 
 /// One turn of a key: at most one call.
 async fn turn(shared: &Shared, lane: &Lane, taken: Taken<ObjectKey>, calls: &CancellationToken) {
-    let (step, subject) = match lane.decide(&taken.key, taken.causes) {
+    let (step, event, subject) = match lane.decide(&taken.key, taken.causes) {
+        Turn::Call { step, event, subject } => (step, event, subject),
         Turn::Nothing => {
+            // What failed last is over: a finalizer that could not be removed was taken by somebody, for example.
+            lane.note_error(&taken.key, None);
             shared.queue.skipped(lane.flow, &taken.key);
             return;
         }
-        Turn::Call { step, subject } => (step, subject),
-    };
-    let Some(event) = step.event_type() else {
-        shared.queue.skipped(lane.flow, &taken.key);
-        return;
     };
     let Taken { key, causes, changes, attempt, since, .. } = taken;
     let wait = Wait { causes, changes, waited: shared.clock.now().since(since), attempt };

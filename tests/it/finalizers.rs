@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use kubehandler::{EventLoop, HandlerOptions, KeyState, RegisterError, SharedInformer, strip_finalizer};
 use serde_json::json;
 
@@ -310,6 +310,31 @@ fn a_delete_that_fails_for_good_is_parked_and_the_finalizer_stays() {
         assert!(running.handle.release("recorder", &world.key("a")).unwrap());
         gone(world, "a").await;
         recorder.settles("a", ["add 1", "delete 1 failed for good", "delete 1"]).await;
+    });
+}
+
+#[test]
+fn an_error_is_forgotten_with_what_it_was_about() {
+    on_embedded(async |world| {
+        let (recorder, running) = start(world).await;
+        world.create("a", "1").await;
+        recorder.tells("a", ["add 1"]).await;
+        set_finalizers(world, "a", &[OURS, THEIRS]).await;
+        recorder.tells("a", ["add 1", "update 1"]).await;
+        let forbidden = world.network.answer(403, Sent::is_patch);
+        world.delete("a").await;
+        recorder.settles("a", ["add 1", "update 1", "delete 1"]).await;
+        set_finalizers(world, "a", &[THEIRS]).await;
+        quiet().await;
+        set_finalizers(world, "a", &[]).await;
+        drop(forbidden);
+        let gate = recorder.hold(Function::Add, "a");
+        let object = json!({"metadata": {"name": "a", "finalizers": [OURS]}, "data": {"value": "2"}});
+        let api: Api<ConfigMap> = world.api();
+        api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.expect("it is made");
+        recorder.is_in(Function::Add, "a").await;
+        assert_eq!(running.handle.snapshot().keys[0].last_error, None, "that was another life's");
+        gate.open();
     });
 }
 
