@@ -75,6 +75,15 @@ impl Finalizer {
         removed.with_context(|| format!("cannot remove the finalizer {self}, which is all that is left to do"))
     }
 
+    /// Whether the object's life still carries it, as far as the server tells.
+    pub(crate) async fn may_hold(&self, informer: &Informer, object: &StoredObject) -> bool {
+        match informer.fetch(object.key()).await {
+            Ok(Answer::Found(now)) => now.life() == object.life() && now.has_finalizer(&self.0),
+            Ok(Answer::Gone) => false,
+            Ok(Answer::Conflict) | Err(_) => true,
+        }
+    }
+
     /// `is_true`: whether `seen` is what the object was at its version.
     async fn write(
         &self,

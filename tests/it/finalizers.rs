@@ -314,6 +314,24 @@ fn a_delete_that_fails_for_good_is_parked_and_the_finalizer_stays() {
 }
 
 #[test]
+fn a_delete_that_fails_for_good_is_given_up_when_the_finalizer_is_gone() {
+    on_both(async |world| {
+        let (recorder, running) = start(world).await;
+        world.create("a", "1").await;
+        recorder.tells("a", ["add 1"]).await;
+        recorder.always(Function::Delete, "a", Outcome::Permanent);
+        world.delete("a").await;
+        recorder.settles("a", ["add 1", "delete 1 failed for good"]).await;
+        // As people do who have lost patience.
+        set_finalizers(world, "a", &[]).await;
+        gone(world, "a").await;
+        recorder.settles("a", ["add 1", "delete 1 failed for good", "delete 1 failed for good"]).await;
+        assert_eq!(running.handle.snapshot().keys, [], "nothing is left to be released");
+        assert_eq!(running.stop().await.calls.given_up, 1);
+    });
+}
+
+#[test]
 fn an_error_is_forgotten_with_what_it_was_about() {
     on_embedded(async |world| {
         let (recorder, running) = start(world).await;
