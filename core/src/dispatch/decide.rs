@@ -137,6 +137,7 @@ const fn absent(record: &Record, finalizer: bool) -> Step {
     }
 }
 
+#[expect(clippy::match_same_arms, reason = "an arm a row of the contract's table")]
 fn same_life(record: &Record, seen: Seen<'_>, unchanged: WhenUnchanged) -> Step {
     match (record, seen.phase) {
         (Record::Claiming { .. }, _) => unseen(seen),
