@@ -99,13 +99,16 @@ impl<T: Clone> Ledger<T> {
     /// nothing behind.
     pub fn removed(&mut self, key: &ObjectKey, life: &Life, tombstone: Tombstone<T>, phase: Phase) {
         match self.records.get(key) {
-            Some(record) if record.life() != life || matches!(record, Record::Finished { .. }) => return,
-            Some(_) => {}
-            None if self.finalizer && matches!(phase, Phase::Live | Phase::Terminating) => {
+            Some(Record::Finished { life: over }) if over == life => return,
+            Some(record) if record.life() == life => {}
+            Some(Record::Adding { .. } | Record::Known { .. } | Record::Deleting { .. }) => return,
+            Some(Record::Claiming { .. } | Record::Releasing { .. } | Record::Finished { .. }) | None
+                if self.finalizer && matches!(phase, Phase::Live | Phase::Terminating) =>
+            {
                 // Its finalizer tells of an `add` in a process before this one, and nobody else will remove it.
                 self.records.insert(key.clone(), Record::Adding { life: life.clone() });
             }
-            None => return,
+            Some(_) | None => return,
         }
         self.tombstones.insert(key.clone(), tombstone);
     }

@@ -204,10 +204,18 @@ impl World {
         if let Some(last) = self.cache
             && now.is_none_or(|now| now.life != last.life)
         {
-            if self.ledger.record(&self.key).is_none() && self.finalizer && last.claimed {
-                // Its finalizer says that a process before this one has met it.
-                self.open = Some(last.life);
-                self.owed.insert(last.life);
+            match self.ledger.record(&self.key) {
+                Some(record) if *record.life() == Life::Uid(last.life) => {}
+                // One that came and went while its predecessor waits for `delete` has no finalizer of ours.
+                Some(Record::Adding { .. } | Record::Known { .. } | Record::Deleting { .. }) => {
+                    self.seen.remove(&last.life);
+                }
+                _ if self.finalizer && last.claimed => {
+                    // Its finalizer says that a process before this one has met it.
+                    self.open = Some(last.life);
+                    self.owed.insert(last.life);
+                }
+                _ => {}
             }
             let tombstone = Tombstone { last, may_be_stale: missed };
             self.ledger.removed(&self.key, &Life::Uid(last.life), tombstone, self.phase(last));
