@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kubehandler_core::ObjectKey;
 use kubehandler_core::dispatch::{Decision, Ledger, Phase, Record, Seen, Settlement, Step, Tombstone, WhenUnchanged};
 use kubehandler_core::queue::{Cause, Causes, FlowId, KeyState as QueueState};
+use kubehandler_core::{EventType, ObjectKey};
 
 use super::call::Subject;
 use super::erased::ErasedHandler;
@@ -42,7 +42,7 @@ pub(crate) struct Lane {
 /// What a worker is to call, decided under the store's lock.
 pub(crate) enum Turn {
     Nothing,
-    Call { step: Step, subject: Subject },
+    Call { step: Step, event: EventType, subject: Subject },
 }
 
 impl Lane {
@@ -79,15 +79,12 @@ impl Lane {
             let record = ledger.record(key).cloned();
             let decision = ledger.decide(key, seen, when_unchanged(causes));
             let before = |step| self.settled.before(key, record.as_ref(), step);
-            match (decision, entry) {
-                (Decision::Current(step), Some(entry)) => {
-                    Turn::Call { step, subject: current(step, entry, before(step)) }
-                }
-                (Decision::LastKnown(step, tombstone), _) => {
-                    Turn::Call { step, subject: last_known(tombstone, before(step)) }
-                }
-                (Decision::Nothing | Decision::Current(_), _) => Turn::Nothing,
-            }
+            let (step, subject) = match (decision, entry) {
+                (Decision::Current(step), Some(entry)) => (step, current(step, entry, before(step))),
+                (Decision::LastKnown(step, tombstone), _) => (step, last_known(tombstone, before(step))),
+                (Decision::Nothing | Decision::Current(_), _) => return Turn::Nothing,
+            };
+            step.event_type().map_or(Turn::Nothing, |event| Turn::Call { step, event, subject })
         })
     }
 
@@ -128,12 +125,13 @@ impl Lane {
 
     /// The cache has removed the object whose last state this is. Called under the cache's lock (L2).
     pub(crate) fn removed(&self, last: &Arc<StoredObject>, may_be_stale: bool) {
-        self.ledger().removed(last.key(), last.life(), Arc::clone(last), may_be_stale);
+        let tombstone = Tombstone { last: Arc::clone(last), may_be_stale };
+        self.ledger().removed(last.key(), last.life(), tombstone, self.phase(last));
     }
 
     /// Whether a call for the key was decided upon, and its life is not over.
     pub(crate) fn has_met(&self, key: &ObjectKey) -> bool {
-        self.ledger().record(key).is_some()
+        self.ledger().record(key).is_some_and(|record| !matches!(record, Record::Claiming { .. }))
     }
 
     pub(crate) fn has_met_any(&self) -> bool {
@@ -141,7 +139,7 @@ impl Lane {
     }
 
     pub(crate) fn record_name(&self, key: &ObjectKey) -> Option<&'static str> {
-        self.ledger().record(key).map(kubehandler_core::dispatch::Record::name)
+        self.ledger().record(key).map(Record::name)
     }
 
     pub(crate) fn note_error(&self, key: &ObjectKey, error: Option<&str>) {

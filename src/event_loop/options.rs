@@ -108,11 +108,13 @@ impl HandlerOptions {
     ///
     /// The library adds it to each object before the first `add`, and removes it when `delete` has returned Ok; until then
     /// the object stays on the server, terminating. Its `delete` comes while the object is still there, so
-    /// [`Context::latest`](super::Context::latest) may give it. An object that was deleted before its first call gets
-    /// `delete` without an `add`. A permanent failure of `delete` does not give such an object up: it is parked, and
-    /// stays until it changes or is released by hand.
+    /// [`Context::latest`](super::Context::latest) may give it. An object that carries the finalizer and is deleted, or leaves
+    /// the selector, before its first call gets `delete` without an `add`: another process may have made that call. A
+    /// permanent failure of `delete` does not give an object up that still carries it: it is parked, and stays until it
+    /// changes or is released by hand.
     ///
-    /// An object that leaves the informer's selector gets `delete`, and then loses the finalizer. One whose finalizer
+    /// An object that leaves the informer's selector gets `delete`, and then loses the finalizer; if it leaves while no
+    /// process runs, nobody sees that, and it keeps the finalizer: best select by what does not change. One whose finalizer
     /// somebody took gets it back before the next call that is due, or, if it is being deleted, `delete` when it is gone.
     ///
     /// It needs the rights to `get` and `patch` the resource. Others' finalizers are left alone, each of a handler's writes

@@ -35,7 +35,8 @@ pub enum Decision<T> {
 /// How a call, or a write of the finalizer, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settlement<'a> {
-    /// A call returned Ok; the version is the one that it was given. A `delete` so ended leaves nothing to do.
+    /// A call returned Ok; the version is the one that it was given. A `delete` so ended leaves nothing to do but, if the
+    /// object goes again before anybody looks, to remove the finalizer.
     Succeeded(&'a ResourceVersion),
     /// It failed and will be made again.
     Failed,
@@ -93,13 +94,23 @@ impl<T: Clone> Ledger<T> {
         keys
     }
 
-    /// The cache has removed the object of this life. Keeps what a later `delete` needs; an object that the handler
-    /// has not met or is done with, or a life other than the one it is busy with, leaves nothing behind.
-    pub fn removed(&mut self, key: &ObjectKey, life: &Life, last: T, may_be_stale: bool) {
-        let owed = |record: &Record| record.life() == life && !matches!(record, Record::Finished { .. });
-        if self.records.get(key).is_some_and(owed) {
-            self.tombstones.insert(key.clone(), Tombstone { last, may_be_stale });
+    /// The cache has removed the object of this life, whose last state had this phase. Keeps what a later `delete` needs;
+    /// an object that the handler has not met or is done with, or a life other than the one it is busy with, leaves
+    /// nothing behind.
+    pub fn removed(&mut self, key: &ObjectKey, life: &Life, tombstone: Tombstone<T>, phase: Phase) {
+        match self.records.get(key) {
+            Some(Record::Finished { life: over }) if over == life => return,
+            Some(record) if record.life() == life => {}
+            Some(Record::Adding { .. } | Record::Known { .. } | Record::Deleting { .. }) => return,
+            Some(Record::Claiming { .. } | Record::Releasing { .. } | Record::Finished { .. }) | None
+                if self.finalizer && matches!(phase, Phase::Live | Phase::Terminating) =>
+            {
+                // Its finalizer tells of an `add` in a process before this one, and nobody else will remove it.
+                self.records.insert(key.clone(), Record::Adding { life: life.clone() });
+            }
+            Some(_) | None => return,
         }
+        self.tombstones.insert(key.clone(), tombstone);
     }
 
     /// What to do for `key`, given what the cache holds under it; writes the record that the call needs.
@@ -114,7 +125,11 @@ impl<T: Clone> Ledger<T> {
             (Step::Add, Some(seen)) => {
                 self.records.insert(key.clone(), Record::Adding { life: seen.life.clone() });
             }
-            (Step::Nothing, _) | (Step::Claim | Step::Update | Step::Reconcile, Some(_)) => {}
+            (Step::Claim, Some(seen)) => {
+                let claiming = || Record::Claiming { life: seen.life.clone() };
+                self.records.entry(key.clone()).or_insert_with(claiming);
+            }
+            (Step::Nothing, _) | (Step::Update | Step::Reconcile, Some(_)) => {}
             (Step::Claim | Step::Add | Step::Update | Step::Reconcile, None) => return Decision::Nothing,
         }
         // If it left and came back before anybody looked: to the handler it never left.
@@ -129,6 +144,7 @@ impl<T: Clone> Ledger<T> {
         let over = match (&*record, cache) {
             (Record::Adding { .. } | Record::Known { .. } | Record::Deleting { .. }, _)
             | (Record::Releasing { .. }, None) => false,
+            (Record::Claiming { .. }, seen) => seen.is_some(),
             (Record::Finished { .. }, None) => true,
             (Record::Releasing { life } | Record::Finished { life }, Some(seen)) => match seen.phase {
                 _ if life != seen.life => true,
@@ -155,9 +171,8 @@ impl<T: Clone> Ledger<T> {
         let left = !shown || matches!(step, Step::Delete { then: AfterDelete::Successor });
         let tombstone = self.tombstones.get(key).filter(|_| left).cloned();
         debug_assert!(shown || tombstone.is_some(), "{key}: a deletion without a tombstone breaks L2");
-        if matches!(step, Step::Delete { .. }) {
-            self.records.insert(key.clone(), Record::Deleting { life });
-        }
+        let record = if step == Step::Release { Record::Releasing { life } } else { Record::Deleting { life } };
+        self.records.insert(key.clone(), record);
         match tombstone {
             Some(tombstone) => Decision::LastKnown(step, tombstone),
             None if shown => Decision::Current(step),
@@ -175,6 +190,9 @@ impl<T: Clone> Ledger<T> {
             }
             (Record::Known { failed, .. }, Settlement::Failed) => *failed = true,
             (Record::Deleting { .. }, Settlement::Deleted) => *record = Record::Releasing { life },
+            (Record::Deleting { .. }, Settlement::Succeeded(_)) if self.finalizer => {
+                *record = Record::Releasing { life };
+            }
             (Record::Deleting { .. } | Record::Releasing { .. }, Settlement::Released { shown: true }) => {
                 *record = Record::Finished { life };
                 self.tombstones.remove(key);
@@ -185,12 +203,19 @@ impl<T: Clone> Ledger<T> {
                 self.tombstones.remove(key);
             }
             // A failure leaves the others as they were; the rest are answers to questions that were not asked.
-            (Record::Adding { .. } | Record::Deleting { .. } | Record::Releasing { .. }, Settlement::Failed)
+            (
+                Record::Claiming { .. } | Record::Adding { .. } | Record::Deleting { .. } | Record::Releasing { .. },
+                Settlement::Failed,
+            )
             | (
                 Record::Adding { .. } | Record::Known { .. },
                 Settlement::Abandoned | Settlement::Deleted | Settlement::Released { .. },
             )
             | (Record::Releasing { .. }, Settlement::Succeeded(_) | Settlement::Abandoned | Settlement::Deleted)
+            | (
+                Record::Claiming { .. },
+                Settlement::Succeeded(_) | Settlement::Abandoned | Settlement::Deleted | Settlement::Released { .. },
+            )
             | (Record::Finished { .. }, _) => {}
         }
     }

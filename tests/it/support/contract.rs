@@ -84,7 +84,7 @@ fn check_bridged(settled: Option<String>, call: &Recorded) -> Result<Option<Stri
 
 /// Whether a `delete` that ended so is the last one. A permanent failure gives the life up, unless a finalizer holds it.
 fn ends_life(call: &Recorded, end: End) -> bool {
-    end == End::Ok || (end == End::Permanent && !call.waits_for_a_finalizer())
+    end == End::Ok || (end == End::Permanent && call.finalizers().is_empty())
 }
 
 /// C2: add, updates, delete; a new life after the old one is settled.
@@ -98,10 +98,12 @@ fn follow(told: &Told, call: &Recorded) -> Result<Told, String> {
         }
         (Told::Known(life), Function::Update | Function::Reconcile) if *life == uid => Ok(Told::Known(uid)),
         (Told::Adding(life) | Told::Known(life) | Told::Deleting(life), Function::Delete) if *life == uid => {
-            Ok(if call.end().is_some_and(|end| ends_life(call, end)) { Told::Nothing } else { Told::Deleting(uid) })
+            // A permanent failure gives the life up.
+            let settled = ok || call.end() == Some(End::Permanent);
+            Ok(if settled { Told::Nothing } else { Told::Deleting(uid) })
         }
-        // With a finalizer, the deletion may have happened before the first call.
-        (Told::Nothing, Function::Delete) if call.waits_for_a_finalizer() => {
+        // With a finalizer: the object went before the first call, or a permanent failure left it waiting.
+        (Told::Nothing, Function::Delete) if !call.finalizers().is_empty() => {
             Ok(if ok { Told::Nothing } else { Told::Deleting(uid) })
         }
         (told, function) => Err(format!("{function} of {uid} where the handler stands at {told:?}")),

@@ -137,13 +137,6 @@ impl Recorded {
         serde_json::from_value(listed.cloned().unwrap_or_default()).unwrap_or_default()
     }
 
-    /// Whether the object is being deleted, and somebody has to act first.
-    pub(crate) fn waits_for_a_finalizer(&self) -> bool {
-        let object = self.object.as_ref().as_ref().ok();
-        object.is_some_and(|object| object.pointer("/metadata/deletionTimestamp").is_some())
-            && !self.finalizers().is_empty()
-    }
-
     pub(crate) fn is_running(&self) -> bool {
         self.ended.is_none()
     }
