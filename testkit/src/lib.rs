@@ -37,7 +37,8 @@
 //!   `/healthz`, `/livez`, `/readyz`.
 //! - **Reads:** one resource version for everything; lists with `limit` and `continue` on a consistent snapshot, `resourceVersion` and
 //!   `resourceVersionMatch`; label and field selectors; `PartialObjectMetadata` and `Table`.
-//! - **Watches:** from a version or from the present, with bookmarks, `sendInitialEvents` (which can be refused or ignored:
+//! - **Watches:** from a version or from the present, with bookmarks (none of events, as the real server keeps no watch cache
+//!   of them), `sendInitialEvents` (which can be refused or ignored:
 //!   [`InitialEvents`]), `timeoutSeconds`; a change out of the selection is `DELETED`, into it `ADDED`; 410 as an event or as a status
 //!   ([`ExpiredWatch`]).
 //! - **Writes:** create with `generateName`, replace, JSON, merge and strategic merge patches, server-side apply with ownership of
