@@ -182,6 +182,10 @@ struct State {
     scripts: BTreeMap<(Function, String), VecDeque<Outcome>>,
     always: BTreeMap<(Function, String), Outcome>,
     otherwise: Option<Outcome>,
+    /// Every n-th call ends so, unless a script says how.
+    every: Option<(usize, Outcome)>,
+    /// The objects of the calls are not written down.
+    forgets_objects: bool,
 }
 
 impl Shared {
@@ -196,13 +200,23 @@ impl Shared {
     pub(crate) fn calls(&self) -> Vec<Recorded> {
         self.state().calls.clone()
     }
+
+    fn write_down(&self, object: impl FnOnce() -> Result<Value, String>) -> Arc<Result<Value, String>> {
+        let forgets = self.state().forgets_objects;
+        Arc::new(if forgets { Err("not written down".to_owned()) } else { object() })
+    }
 }
 
 impl State {
     fn outcome(&mut self, function: Function, name: &str) -> Outcome {
         let at = (function, name.to_owned());
         let scripted = self.scripts.get_mut(&at).and_then(VecDeque::pop_front);
-        scripted.or_else(|| self.always.get(&at).cloned()).or_else(|| self.otherwise.clone()).unwrap_or(Outcome::Ok)
+        let sometimes = self.every.as_ref().filter(|(every, _)| self.calls.len().is_multiple_of(*every));
+        scripted
+            .or_else(|| sometimes.map(|(_, outcome)| outcome.clone()))
+            .or_else(|| self.always.get(&at).cloned())
+            .or_else(|| self.otherwise.clone())
+            .unwrap_or(Outcome::Ok)
     }
 }
 
@@ -234,6 +248,23 @@ impl<K> Recorder<K> {
     /// How calls are to end for which nothing else is said.
     pub(crate) fn otherwise(&self, outcome: Outcome) {
         self.shared.state().otherwise = Some(outcome);
+    }
+
+    /// How every `nth` call is to end, unless a script says how.
+    pub(crate) fn every(&self, nth: usize, outcome: Outcome) {
+        self.shared.state().every = Some((nth, outcome));
+    }
+
+    /// From now on calls are written down without their objects: for tests that make so many that it would matter.
+    pub(crate) fn forget_objects(&self) {
+        self.shared.state().forgets_objects = true;
+    }
+
+    /// Whether there was a call for the object `name` that began at `since` or later and has succeeded.
+    pub(crate) fn has_settled(&self, name: &str, since: Instant) -> bool {
+        let state = self.shared.state();
+        let mut newest = state.calls.iter().rev().take_while(|call| call.began >= since);
+        newest.any(|call| call.key.name() == name && call.end() == Some(End::Ok))
     }
 
     /// Holds the next call of `function` for `name` until the gate is opened; it then succeeds.
@@ -303,7 +334,7 @@ where
             key: ctx.key().clone(),
             uid: ctx.uid().to_string(),
             version: ctx.resource_version(),
-            object: Arc::new(object.clone().map_err(|error| error.to_string()).map(|object| json(&*object))),
+            object: self.shared.write_down(|| object.clone().map_err(|error| error.to_string()).map(|it| json(&*it))),
             causes: ctx.causes(),
             changes: ctx.changes(),
             waited: ctx.waited(),
