@@ -59,6 +59,7 @@
 //! - **Answers are JSON only.** A client that takes nothing but protobuf, CBOR or YAML is refused with 406. A real server indents JSON for
 //!   `curl` and `?pretty=true`; this one does not.
 //! - **No watch cache.** Lists from version 0 are never stale, watches never behind; `resourceVersion=0` costs what any list costs.
+//!   Bookmarks name the newest version of all; the real server's name the newest of their kind, and do not come before there is one.
 //! - **History is limited by number, not by time** ([`ApiServerBuilder::history_limit`]); nothing expires by waiting.
 //! - **Messages that quote Go** (JSON syntax errors, printed structs, differences between pods) have other words; a secret's content,
 //!   which the real server quotes back in some errors, is left out of all.

@@ -21,12 +21,13 @@ pub(crate) struct Figures {
     times: Vec<(&'static str, Vec<Duration>, Option<Duration>)>,
     notes: Vec<String>,
     faults: usize,
-    resident: [Option<u64>; 2],
+    // At the beginning, after each fault, and at the end.
+    resident: Vec<u64>,
 }
 
 impl Figures {
     pub(crate) fn begin() -> Self {
-        let resident = [resident_bytes(), None];
+        let resident = resident_bytes().into_iter().collect();
         Self { begun: Instant::now(), times: Vec::new(), notes: Vec::new(), faults: 0, resident }
     }
 
@@ -34,6 +35,7 @@ impl Figures {
     pub(crate) fn fault(&mut self, what: &'static str, took: Duration) {
         self.faults += 1;
         self.time(what, took, None);
+        self.memory();
     }
 
     /// Takes down how long something took that has a bound, and holds it to that.
@@ -46,8 +48,9 @@ impl Figures {
         self.notes.push(note);
     }
 
-    pub(crate) fn memory(&mut self, resident: Option<u64>) {
-        self.resident[1] = resident;
+    /// Takes down how much memory is in use.
+    pub(crate) fn memory(&mut self) {
+        self.resident.extend(resident_bytes());
     }
 
     fn time(&mut self, what: &'static str, took: Duration, bound: Option<Duration>) {
@@ -76,9 +79,8 @@ impl Figures {
             "  calls: {adds} add, {updates} update, {deletes} delete, {reconciles} reconcile, of which {failed} failed; missed: 0"
         );
         eprintln!("  requests of the library: {requests}, over {connections} connections");
-        if let [Some(before), Some(after)] = self.resident {
-            eprintln!("  resident memory: {} MiB, then {} MiB", before >> 20, after >> 20);
-        }
+        let resident: Vec<_> = self.resident.iter().map(|bytes| (bytes >> 20).to_string()).collect();
+        eprintln!("  resident memory after each fault, in MiB: {}", resident.join(" "));
         for note in &self.notes {
             eprintln!("  {note}");
         }
@@ -89,15 +91,15 @@ impl Figures {
         let most = 10 + REQUESTS_A_FAULT * self.faults;
         assert!(requests <= most, "{requests} requests, {most} are reasonable");
         let calls: u64 = calls.iter().map(|calls| calls.len() as u64).sum();
-        if let [Some(before), Some(after)] = self.resident {
+        if let (Some(before), Some(after)) = (self.resident.first(), self.resident.last()) {
             let most = before + GROWTH_MAX + CALL_BYTES * calls;
-            assert!(after <= most, "memory grew from {before} to {after} bytes with {calls} calls written down");
+            assert!(*after <= most, "memory grew from {before} to {after} bytes with {calls} calls written down");
         }
     }
 }
 
 /// The memory of this process that is in use; where the system tells it as Linux does.
-pub(crate) fn resident_bytes() -> Option<u64> {
+fn resident_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;

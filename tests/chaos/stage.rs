@@ -17,7 +17,7 @@ use kubehandler_testcluster::Cluster;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::Instant;
 
-use crate::figures::{Figures, resident_bytes};
+use crate::figures::Figures;
 use crate::proxy::Proxy;
 use crate::support::network::Sent;
 use crate::support::recorder::{End, Recorded};
@@ -166,8 +166,7 @@ impl<'a> Stage<'a> {
 
     /// Calls for deletions that only a new list has shown.
     pub(crate) fn stale_deletions(&self) -> usize {
-        let stale = |recorder: &Recorder| recorder.calls().iter().filter(|call| call.may_be_stale).count();
-        self.recorders.iter().map(stale).sum()
+        self.recorders.iter().map(|recorder| recorder.count(|call| call.may_be_stale)).sum()
     }
 
     /// Lets the writers come to their end, waits for the handlers, and compares.
@@ -177,6 +176,8 @@ impl<'a> Stage<'a> {
         while let Some(ended) = tasks.join_next().await {
             ended.expect("a writer does not panic");
         }
+        // Before the calls are looked at, which copies them.
+        figures.memory();
         let truth = storm::truth(&world.api()).await;
         assert!(truth.len() > WRITERS * OBJECTS_EACH / 2, "{} objects are left", truth.len());
         for recorder in &recorders {
@@ -184,7 +185,6 @@ impl<'a> Stage<'a> {
             becomes(&what, truth.clone(), || storm::view(&recorder.calls())).await;
             assert_eq!(unsettled(&recorder.calls(), &truth), [""; 0]);
         }
-        figures.memory(resident_bytes());
         let report = running.stop().await;
         assert!(report.is_clean(), "{report}");
         let calls: Vec<Vec<Recorded>> = recorders.iter().map(Recorder::calls).collect();

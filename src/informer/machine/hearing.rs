@@ -1,7 +1,7 @@
 //! Whether anything comes over a watch: what tells a quiet kind from a connection that is open at this end only.
 //!
-//! A watch that is silent for [`InformerConfig::watch_silence`] is dropped and resumed. That alone says little: some
-//! kinds get no bookmarks. So the next watch is asked to end before the bound. If that end does not come either, nothing
+//! A watch that is silent for [`InformerConfig::watch_silence`] is dropped and resumed. That alone says little: a
+//! kind that does not change gets no bookmarks. So the next watch is asked to end before the bound. If that end does not come either, nothing
 //! does, and people are told.
 //!
 //! ```text
@@ -21,7 +21,7 @@ pub(super) enum Hearing {
     /// Events or bookmarks come.
     #[default]
     Frames,
-    /// The ends of watches come, but no frames: the server sends no bookmarks for this kind.
+    /// The ends of watches come, but no frames: the kind does not change.
     Ends,
     /// A watch was dropped for its silence, which happens every day.
     Doubtful,

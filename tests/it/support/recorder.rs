@@ -260,6 +260,11 @@ impl<K> Recorder<K> {
         self.shared.state().forgets_objects = true;
     }
 
+    /// How many calls are like this.
+    pub(crate) fn count(&self, is_like: impl Fn(&Recorded) -> bool) -> usize {
+        self.shared.state().calls.iter().filter(|call| is_like(call)).count()
+    }
+
     /// Whether there was a call for the object `name` that began at `since` or later and has succeeded.
     pub(crate) fn has_settled(&self, name: &str, since: Instant) -> bool {
         let state = self.shared.state();
@@ -290,7 +295,7 @@ impl<K> Recorder<K> {
     }
 
     pub(crate) fn running(&self) -> usize {
-        self.shared.state().calls.iter().filter(|call| call.is_running()).count()
+        self.count(Recorded::is_running)
     }
 
     /// The calls for the object `name` in words: `add 1`, `update 2 failed`, `delete 2 running`.
