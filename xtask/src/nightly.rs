@@ -24,6 +24,10 @@ pub(crate) struct Arguments {
     /// How often the end-to-end suites run, each time with a fresh control plane.
     #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: u32,
+
+    /// How often the suite `chaos` kills kube-apiserver in each round; CI kills it 3 times.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    kills: u32,
 }
 
 /// How many times as many schedules as in CI.
@@ -33,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let mut summary = Summary::default();
     summary.add("property tests", || property_tests(arguments.cases));
     summary.add("races", || races::search(RACES_FACTOR * races::ITERATIONS, None, None));
-    summary.add("end-to-end rounds", || e2e::run_rounds(&[], arguments.rounds, &[]));
+    summary.add("end-to-end rounds", || e2e::run(&e2e::Arguments::all(arguments.rounds, arguments.kills)));
     summary.add("benchmarks", || bench::run_benches(false, &[], &[]));
     summary.print()
 }

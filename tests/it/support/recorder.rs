@@ -188,6 +188,10 @@ struct State {
     scripts: BTreeMap<(Function, String), VecDeque<Outcome>>,
     always: BTreeMap<(Function, String), Outcome>,
     otherwise: Option<Outcome>,
+    /// Every n-th call ends so, unless a script says how.
+    every: Option<(usize, Outcome)>,
+    /// The objects of the calls are not written down.
+    forgets_objects: bool,
 }
 
 impl Shared {
@@ -202,13 +206,23 @@ impl Shared {
     pub(crate) fn calls(&self) -> Vec<Recorded> {
         self.state().calls.clone()
     }
+
+    fn write_down(&self, object: impl FnOnce() -> Result<Value, String>) -> Arc<Result<Value, String>> {
+        let forgets = self.state().forgets_objects;
+        Arc::new(if forgets { Err("not written down".to_owned()) } else { object() })
+    }
 }
 
 impl State {
     fn outcome(&mut self, function: Function, name: &str) -> Outcome {
         let at = (function, name.to_owned());
         let scripted = self.scripts.get_mut(&at).and_then(VecDeque::pop_front);
-        scripted.or_else(|| self.always.get(&at).cloned()).or_else(|| self.otherwise.clone()).unwrap_or(Outcome::Ok)
+        let sometimes = self.every.as_ref().filter(|(every, _)| self.calls.len().is_multiple_of(*every));
+        scripted
+            .or_else(|| sometimes.map(|(_, outcome)| outcome.clone()))
+            .or_else(|| self.always.get(&at).cloned())
+            .or_else(|| self.otherwise.clone())
+            .unwrap_or(Outcome::Ok)
     }
 }
 
@@ -242,6 +256,28 @@ impl<K> Recorder<K> {
         self.shared.state().otherwise = Some(outcome);
     }
 
+    /// How every `nth` call is to end, unless a script says how.
+    pub(crate) fn every(&self, nth: usize, outcome: Outcome) {
+        self.shared.state().every = Some((nth, outcome));
+    }
+
+    /// From now on calls are written down without their objects: for tests that make so many that it would matter.
+    pub(crate) fn forget_objects(&self) {
+        self.shared.state().forgets_objects = true;
+    }
+
+    /// How many calls are like this.
+    pub(crate) fn count(&self, is_like: impl Fn(&Recorded) -> bool) -> usize {
+        self.shared.state().calls.iter().filter(|call| is_like(call)).count()
+    }
+
+    /// Whether there was a call for the object `name` that began at `since` or later and has succeeded.
+    pub(crate) fn has_settled(&self, name: &str, since: Instant) -> bool {
+        let state = self.shared.state();
+        let mut newest = state.calls.iter().rev().take_while(|call| call.began >= since);
+        newest.any(|call| call.key.name() == name && call.end() == Some(End::Ok))
+    }
+
     /// Holds the next call of `function` for `name` until the gate is opened; it then succeeds.
     pub(crate) fn hold(&self, function: Function, name: &str) -> Gate {
         let gate = Gate::closed();
@@ -265,7 +301,7 @@ impl<K> Recorder<K> {
     }
 
     pub(crate) fn running(&self) -> usize {
-        self.shared.state().calls.iter().filter(|call| call.is_running()).count()
+        self.count(Recorded::is_running)
     }
 
     /// The calls for the object `name` in words: `add 1`, `update 2 failed`, `delete 2 running`.
@@ -309,7 +345,7 @@ where
             key: ctx.key().clone(),
             uid: ctx.uid().to_string(),
             version: ctx.resource_version(),
-            object: Arc::new(read(object.clone())),
+            object: self.shared.write_down(|| read(object.clone())),
             settled: ctx.settled_resource_version(),
             previous: Arc::new(ctx.previous().map(read)),
             causes: ctx.causes(),
