@@ -1,12 +1,13 @@
 //! What may happen in a history, and how histories are drawn.
 
+use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use kubehandler_core::queue::{FlowConfig, RetryKind, RetryLimit};
 use proptest::prelude::*;
 
-use crate::truth::{Happening, KINDS, NAMES};
+use crate::truth::{FOREIGN, Happening, KINDS, NAMES};
 
 /// How many handlers a history has at most.
 pub(crate) const LANES: usize = 3;
@@ -18,6 +19,24 @@ pub(crate) struct LanePlan {
     /// Whether it asks for a finalizer.
     pub(crate) finalizer: bool,
     pub(crate) flow: FlowConfig,
+}
+
+impl fmt::Display for LanePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FlowConfig { weight, bulk_share, .. } = self.flow;
+        let holds = if self.finalizer { ", a finalizer" } else { "" };
+        write!(f, "k{}{holds}, weight {weight}, bulk share {bulk_share}", self.kind)?;
+        if let Some(RetryLimit { per_second, burst }) = self.flow.retry_limit {
+            write!(f, ", {per_second} retries a second, burst {burst}")?;
+        }
+        if let Some(cap) = self.flow.retry_cap {
+            write!(f, ", retry cap {cap}")?;
+        }
+        if let Some(most) = self.flow.max_concurrent {
+            write!(f, ", {most} at once")?;
+        }
+        Ok(())
+    }
 }
 
 /// A history to be.
@@ -33,12 +52,13 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// The same happening, but with finalizers only that some handler of this kind asks for: others would hold the object
-    /// for ever.
+    /// The same happening, but with finalizers only that some handler of this kind asks for, or somebody else: others would
+    /// hold the object for ever.
     pub(crate) fn fitting(&self, what: Happening, kind: usize) -> Happening {
         let Happening::Create { finalizers } = what else { return what };
         let asks = self.lanes.iter().enumerate().filter(|(_, lane)| lane.finalizer && lane.kind == kind);
-        Happening::Create { finalizers: asks.fold(0, |bits, (at, _)| bits | (1 << at)) & finalizers }
+        let foreign = if finalizers >= 0b1100_0000 { FOREIGN } else { 0 };
+        Happening::Create { finalizers: asks.fold(foreign, |bits, (at, _)| bits | (1 << at)) & finalizers }
     }
 }
 
@@ -54,8 +74,8 @@ pub(crate) enum Act {
     /// A complete list comes, of the state so many events ago, but not older than what the watch told; the watch goes on
     /// from there.
     List { kind: usize, behind: usize },
-    /// A free worker asks for a key and begins its turn.
-    Take,
+    /// A free worker asks for a key and begins its turn. `waits`: it sleeps until the queue says that there is one.
+    Take { waits: bool },
     /// A running call ends: it fails as told if `dice` is below the history's share of failures.
     End { which: usize, dice: u8, ok: Good, bad: Bad },
     /// Time passes.
@@ -103,8 +123,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => Just(Happening::Respecify),
         3 => Just(Happening::Delete),
         1 => Just(Happening::Toggle),
-        1 => Just(Happening::Strip),
-        1 => Just(Happening::Orphan),
+        2 => Just(Happening::Recreate),
+        3 => Just(Happening::Strip),
+        2 => Just(Happening::Orphan),
         2 => Just(Happening::Foreign),
         1 => Just(Happening::Adopt),
     ]
@@ -127,10 +148,10 @@ fn happen() -> impl Strategy<Value = Act> {
 // No delay equals a settle time: a planned retry and a change's pull at one moment have no order that anybody relies on.
 fn end() -> impl Strategy<Value = Act> {
     let requeue = prop::sample::select(vec![0, 2, 7, 300, 40_000]).prop_map(|ms| Good::Requeue(millis(ms)));
-    let after = prop::sample::select(vec![0, 3, 700, 30_500]).prop_map(|ms| RetryKind::After(millis(ms)));
-    let retry = prop_oneof![4 => Just(RetryKind::Backoff), 2 => after, 2 => Just(RetryKind::Permanent)];
+    let after = prop::sample::select(vec![0, 3, 700, 30_500, 90_500]).prop_map(|ms| RetryKind::After(millis(ms)));
+    let retry = prop_oneof![4 => Just(RetryKind::Backoff), 3 => after, 2 => Just(RetryKind::Permanent)];
     let good = prop_oneof![2 => Just(Good::Done), 1 => requeue];
-    let bad = prop_oneof![8 => retry.prop_map(Bad::Fails), 1 => Just(Bad::WriteFails), 1 => Just(Bad::AnswerLost)];
+    let bad = prop_oneof![8 => retry.prop_map(Bad::Fails), 2 => Just(Bad::WriteFails), 1 => Just(Bad::AnswerLost)];
     (any::<usize>(), 0..100_u8, good, bad).prop_map(|(which, dice, ok, bad)| Act::End { which, dice, ok, bad })
 }
 
@@ -138,16 +159,16 @@ fn act() -> impl Strategy<Value = Act> {
     let pass = prop::sample::select(vec![1, 5, 20, 200, 1_500, 70_000]).prop_map(|ms| Act::Pass(millis(ms)));
     let events = (0..KINDS, 1..6_usize);
     prop_oneof![
-        9 => happen(),
+        12 => happen(),
         3 => events.clone().prop_map(|(kind, events)| Act::Deliver { kind, events }),
         1 => events.clone().prop_map(|(kind, back)| Act::Repeat { kind, back }),
         3 => events.prop_map(|(kind, events)| Act::List { kind, behind: events - 1 }),
-        14 => Just(Act::Take),
-        12 => end(),
+        11 => any::<bool>().prop_map(|waits| Act::Take { waits }),
+        10 => end(),
         2 => pass,
-        6 => prop::bool::weighted(0.2).prop_map(|short| Act::PassToNext { short }),
-        1 => (0..LANES).prop_map(|lane| Act::Resync { lane }),
-        1 => (0..LANES, name()).prop_map(|(lane, name)| Act::Enqueue { lane, name }),
+        3 => prop::bool::weighted(0.4).prop_map(|short| Act::PassToNext { short }),
+        2 => (0..LANES).prop_map(|lane| Act::Resync { lane }),
+        2 => (0..LANES, name()).prop_map(|(lane, name)| Act::Enqueue { lane, name }),
         1 => (0..LANES, name()).prop_map(|(lane, name)| Act::Release { lane, name }),
     ]
 }
@@ -166,7 +187,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 fn lane() -> impl Strategy<Value = LanePlan> {
     let limit = prop_oneof![
         2 => Just(Some(RetryLimit::default())),
-        3 => prop::sample::select(vec![(1, 1), (10, 2), (100, 1)]).prop_map(|(per_second, burst)| {
+        4 => prop::sample::select(vec![(1, 1), (1, 2), (100, 1)]).prop_map(|(per_second, burst)| {
             Some(RetryLimit { per_second: NonZeroU32::new(per_second)?, burst: NonZeroU32::new(burst)? })
         }),
         1 => Just(None),
@@ -174,7 +195,7 @@ fn lane() -> impl Strategy<Value = LanePlan> {
     let cap = prop::option::weighted(0.4, 1..3_u32).prop_map(|cap| cap.and_then(NonZeroU32::new));
     let most = prop::option::weighted(0.2, 1..3_usize).prop_map(|most| most.and_then(NonZeroUsize::new));
     let ratio = |most: u32| (1..=most).prop_map(|number| NonZeroU32::new(number).expect("at least 1"));
-    (0..KINDS, any::<bool>(), ratio(5), ratio(5), limit, cap, most).prop_map(
+    (0..KINDS, any::<bool>(), ratio(5), ratio(3), limit, cap, most).prop_map(
         |(kind, finalizer, weight, bulk_share, limit, cap, most)| LanePlan {
             kind,
             finalizer,

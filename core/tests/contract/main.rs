@@ -26,6 +26,7 @@ mod turns;
 mod waits;
 mod world;
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use proptest::prelude::*;
@@ -41,12 +42,18 @@ macro_rules! ensure {
 }
 use ensure;
 
+/// What a panic said.
+fn said(panic: &dyn Any) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
+    format!("it panicked: {}", text.unwrap_or("without a text"))
+}
+
 proptest! {
     #[test]
     fn every_prefix_of_any_history_keeps_the_contract(plan in acts::plan()) {
         let mut world = World::new(&plan);
         // A panic, be it core's, is a finding like any other, and wants its history printed.
-        let verdict = catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|_| Err("it panicked".to_owned()));
+        let verdict = catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|panic| Err(said(&*panic)));
         if let Err(wrong) = verdict {
             prop_assert!(false, "{wrong}\n\nthe history, {} workers:\n{}\n", plan.workers, world.history.join("\n"));
         }

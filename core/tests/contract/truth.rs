@@ -15,7 +15,7 @@ pub(crate) const KINDS: usize = 2;
 /// How many names are used of each kind.
 pub(crate) const NAMES: usize = 3;
 /// Somebody else's finalizer; a handler's is the bit of its number.
-const FOREIGN: u8 = 1 << 7;
+pub(crate) const FOREIGN: u8 = 1 << 7;
 
 /// The key of the object with this number.
 pub(crate) fn key(name: usize) -> ObjectKey {
@@ -69,6 +69,8 @@ pub(crate) enum Happening {
     Respecify,
     /// Somebody deletes it: it goes when nothing holds it any more.
     Delete,
+    /// Somebody deletes it by force and makes it anew under its name.
+    Recreate,
     /// It leaves the selector, or comes back.
     Toggle,
     /// Somebody takes all finalizers of handlers away.
@@ -114,8 +116,12 @@ impl Truth {
         if let (Happening::Create { finalizers }, None) = (what, self.object(kind, &key)) {
             return self.create(kind, key, finalizers);
         }
+        if let (Happening::Recreate, Some(_)) = (what, self.object(kind, &key)) {
+            self.write(kind, &key, |object| (object.terminating, object.finalizers) = (true, 0));
+            return self.create(kind, key, 0);
+        }
         self.write(kind, &key, |object| match what {
-            Happening::Create { .. } | Happening::Change => {}
+            Happening::Create { .. } | Happening::Recreate | Happening::Change => {}
             Happening::Respecify => object.generation += 1,
             Happening::Delete if object.terminating => {}
             Happening::Delete => (object.terminating, object.generation) = (true, object.generation + 1),
@@ -142,7 +148,7 @@ impl Truth {
             version: ResourceVersion::Number(self.versions),
             generation: 1,
             terminating: false,
-            finalizers: finalizers & !FOREIGN,
+            finalizers,
             owner: 0,
             selected: true,
         };

@@ -21,6 +21,8 @@ pub(crate) struct Turns {
     weights: Vec<u64>,
     shares: Vec<u64>,
     ready: BTreeMap<Id, Ticket>,
+    /// How many fresh keys each flow has taken ahead of bulk ones that waited, since its last bulk one.
+    ahead: Vec<u64>,
     takes: Vec<u64>,
     total: u64,
     /// `[flow][other]`: the other's takes since the flow's last one, while the flow stayed runnable.
@@ -36,6 +38,7 @@ impl Turns {
             weights: configs.clone().map(|config| config.weight.get().into()).collect(),
             shares: configs.map(|config| config.bulk_share.get().max(2).into()).collect(),
             ready: BTreeMap::new(),
+            ahead: vec![0; flows],
             takes: vec![0; flows],
             total: 0,
             since: vec![vec![0; flows]; flows],
@@ -67,8 +70,9 @@ impl Turns {
     /// A key is taken, while the flows marked were runnable.
     pub(crate) fn taken(&mut self, id: &Id, runnable: &[bool]) -> Verdict {
         let flow = id.0;
-        ensure!(self.ready.remove(id).is_some(), "C5: taken before it was ready");
+        let Some(ticket) = self.ready.remove(id) else { return Err("C5: taken before it was ready".to_owned()) };
         ensure!(runnable[flow], "C6: taken although its flow is at its max_concurrent");
+        self.taken_from_lane(flow, ticket.fresh)?;
         self.takes[flow] += 1;
         self.total += 1;
         for ((of, key), ticket) in &self.ready {
@@ -88,6 +92,16 @@ impl Turns {
             let debt = (a * others).abs_diff(b * mine);
             ensure!(debt <= mine + others, "C6: turns of h{flow}:h{other} are {a}:{b}, weights {mine}:{others}");
         }
+        Ok(())
+    }
+
+    /// Fresh keys go first, but `bulk_share - 1` of them only while bulk ones wait.
+    fn taken_from_lane(&mut self, flow: usize, fresh: bool) -> Verdict {
+        let other_waits = self.ready.iter().any(|((of, _), ticket)| *of == flow && ticket.fresh != fresh);
+        let (ahead, most) = (self.ahead[flow], self.shares[flow] - 1);
+        self.ahead[flow] = if !fresh { 0 } else { ahead + u64::from(other_waits) };
+        ensure!(!fresh || !other_waits || ahead < most, "C6: {ahead} fresh keys went first, it is a bulk one's turn");
+        ensure!(fresh || !other_waits || ahead == most, "C6: a bulk key after {ahead} fresh ones, but {most} go first");
         Ok(())
     }
 

@@ -44,7 +44,7 @@ impl<'a> World<'a> {
 
     pub(crate) fn run(&mut self) -> Verdict {
         for (at, lane) in self.plan.lanes.iter().enumerate() {
-            self.note(&format!("h{at}: {lane:?}"));
+            self.note(&format!("h{at}: {lane}"));
         }
         for act in &self.plan.acts {
             self.act(*act)?;
@@ -89,7 +89,13 @@ impl<'a> World<'a> {
             Act::Deliver { kind, events } => self.deliver(kind, events)?,
             Act::Repeat { kind, back } => self.repeat(kind, back)?,
             Act::List { kind, behind } => self.list(kind, behind),
-            Act::Take => self.take()?,
+            Act::Take { waits } => {
+                if waits && let Some(next) = self.system.queue.next_at() {
+                    self.pass_to(next);
+                }
+                self.take()?;
+            }
+
             Act::End { which, dice, ok, bad } => {
                 let end = if dice < self.plan.failing { Err(bad) } else { Ok(ok) };
                 self.end(which, end)?;
