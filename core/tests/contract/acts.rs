@@ -119,13 +119,13 @@ const fn millis(ms: u64) -> Duration {
 fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
         4 => any::<u8>().prop_map(|finalizers| Happening::Create { finalizers }),
-        3 => Just(Happening::Change),
+        5 => Just(Happening::Change),
         2 => Just(Happening::Respecify),
         3 => Just(Happening::Delete),
         1 => Just(Happening::Toggle),
         2 => Just(Happening::Recreate),
         3 => Just(Happening::Strip),
-        2 => Just(Happening::Orphan),
+        3 => Just(Happening::Orphan),
         2 => Just(Happening::Foreign),
         1 => Just(Happening::Adopt),
     ]
@@ -147,10 +147,10 @@ fn happen() -> impl Strategy<Value = Act> {
 
 // No delay equals a settle time: a planned retry and a change's pull at one moment have no order that anybody relies on.
 fn end() -> impl Strategy<Value = Act> {
-    let requeue = prop::sample::select(vec![0, 2, 7, 300, 40_000]).prop_map(|ms| Good::Requeue(millis(ms)));
+    let requeue = prop::sample::select(vec![0, 2, 300, 40_000, 40_000]).prop_map(|ms| Good::Requeue(millis(ms)));
     let after = prop::sample::select(vec![0, 3, 700, 30_500, 90_500]).prop_map(|ms| RetryKind::After(millis(ms)));
-    let retry = prop_oneof![4 => Just(RetryKind::Backoff), 3 => after, 2 => Just(RetryKind::Permanent)];
-    let good = prop_oneof![2 => Just(Good::Done), 1 => requeue];
+    let retry = prop_oneof![4 => Just(RetryKind::Backoff), 3 => after, 3 => Just(RetryKind::Permanent)];
+    let good = prop_oneof![Just(Good::Done), requeue];
     let bad = prop_oneof![8 => retry.prop_map(Bad::Fails), 2 => Just(Bad::WriteFails), 1 => Just(Bad::AnswerLost)];
     (any::<usize>(), 0..100_u8, good, bad).prop_map(|(which, dice, ok, bad)| Act::End { which, dice, ok, bad })
 }
@@ -211,7 +211,7 @@ fn lane() -> impl Strategy<Value = LanePlan> {
 
 pub(crate) fn plan() -> impl Strategy<Value = Plan> {
     let lanes = prop::collection::vec(lane(), 2..=LANES);
-    let failing = prop::sample::select(vec![0, 30, 60, 95]);
+    let failing = prop::sample::select(vec![0, 40, 80, 95]);
     let after = prop::option::weighted(0.2, prop::collection::vec(act(), 0..20));
     (lanes, 1..4_usize, failing, acts(), after).prop_map(|(lanes, workers, failing, acts, after_shut_down)| Plan {
         lanes,

@@ -99,7 +99,7 @@ impl Turns {
     fn taken_from_lane(&mut self, flow: usize, fresh: bool) -> Verdict {
         let other_waits = self.ready.iter().any(|((of, _), ticket)| *of == flow && ticket.fresh != fresh);
         let (ahead, most) = (self.ahead[flow], self.shares[flow] - 1);
-        self.ahead[flow] = if !fresh { 0 } else { ahead + u64::from(other_waits) };
+        self.ahead[flow] = if fresh { ahead + u64::from(other_waits) } else { 0 };
         ensure!(!fresh || !other_waits || ahead < most, "C6: {ahead} fresh keys went first, it is a bulk one's turn");
         ensure!(fresh || !other_waits || ahead == most, "C6: a bulk key after {ahead} fresh ones, but {most} go first");
         Ok(())
