@@ -199,9 +199,11 @@ fn shell_lockstep(keys: &[ObjectKey], count: usize) -> Duration {
 /// Takes until nothing is left to take of `left` keys, and ends the queue with the last one.
 async fn work(queue: AsyncQueue<ObjectKey>, left: Arc<AtomicUsize>, each: Duration) {
     while let Some(taken) = queue.take().await {
-        let start = Instant::now();
-        while !each.is_zero() && start.elapsed() < each {
-            std::hint::spin_loop();
+        if !each.is_zero() {
+            let start = Instant::now();
+            while start.elapsed() < each {
+                std::hint::spin_loop();
+            }
         }
         queue.done(taken.flow, &taken.key, Outcome::Done);
         if left.fetch_sub(1, Ordering::Relaxed) == 1 {
