@@ -181,14 +181,15 @@ impl PartialOrd for ObjectKey {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn equal_keys_hash_equally_however_they_were_made() {
-        let hasher = DefaultHashBuilder::default();
+        let builder = DefaultHashBuilder::default();
         let keys = [ObjectKey::new(Some("a"), "b"), "a/b".parse()].map(Result::unwrap);
-        assert_eq!(hasher.hash_one(&keys[0]), hasher.hash_one(&keys[1]));
-        let others: Vec<ObjectKey> = (0..1_000).map(|index| format!("a/b{index}").parse().unwrap()).collect();
-        let hashes: std::collections::BTreeSet<_> = others.iter().map(|key| hasher.hash_one(key)).collect();
+        assert_eq!(builder.hash_one(&keys[0]), builder.hash_one(&keys[1]));
+        let others = (0..1_000).map(|index| format!("a/b{index}").parse().unwrap());
+        let hashes: BTreeSet<u64> = others.map(|key: ObjectKey| builder.hash_one(&key)).collect();
         assert!(hashes.len() > 990, "{} hashes of 1,000 keys", hashes.len());
     }
 
