@@ -5,10 +5,11 @@
 //! - L2: a record whose key the cache does not hold has a tombstone. The cache's owner upholds it: it reports a removal
 //!   ([`Ledger::removed`]) under the same lock under which it removes, and decisions are made under that lock too.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::decide::{Seen, Step, WhenUnchanged, decide};
 use super::record::Record;
+use super::records::Records;
 use crate::{Life, ObjectKey, ResourceVersion};
 
 /// The last known state of an object that the cache no longer holds.
@@ -50,14 +51,14 @@ pub enum Settlement<'a> {
 /// What one handler has settled, for all keys. `T` is an object as the cache keeps it; cloning it should be cheap.
 #[derive(Debug)]
 pub struct Ledger<T> {
-    records: HashMap<ObjectKey, Record>,
+    records: Records,
     // Apart from the records because few keys have one at a time: L1.
     tombstones: HashMap<ObjectKey, Tombstone<T>>,
 }
 
 impl<T> Default for Ledger<T> {
     fn default() -> Self {
-        Self { records: HashMap::new(), tombstones: HashMap::new() }
+        Self { records: Records::new(), tombstones: HashMap::new() }
     }
 }
 

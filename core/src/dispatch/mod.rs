@@ -37,6 +37,7 @@ mod ledger;
 #[cfg(test)]
 mod model;
 mod record;
+mod records;
 
 pub use decide::{Seen, Step, WhenUnchanged, decide};
 pub use ledger::{Decision, Ledger, Settlement, Tombstone};
