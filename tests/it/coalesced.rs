@@ -32,6 +32,32 @@ fn ten_changes_while_a_key_waits_are_one_call() {
 }
 
 #[test]
+fn changes_faster_than_the_handler_wait_as_keys_not_as_changes() {
+    on_embedded(async |world| {
+        let (recorder, running) = world.start(1).await;
+        let names: Vec<String> = (0..10).map(|index| format!("map-{index}")).collect();
+        for name in &names {
+            world.create(name, "0").await;
+            recorder.tells(name, ["add 0"]).await;
+        }
+        let gate = world.busy(&recorder).await;
+        for value in 1..=100 {
+            for name in &names {
+                world.change(name, &value.to_string()).await;
+            }
+        }
+        world.seen().await;
+        // Theirs, the one that is being processed, and the marker that told of all being seen.
+        assert_eq!(running.handle.snapshot().keys.len(), names.len() + 2);
+        gate.open();
+        for name in &names {
+            recorder.settles(name, ["add 0", "update 100"]).await;
+            assert_eq!(recorder.last(name).changes, 100);
+        }
+    });
+}
+
+#[test]
 fn changes_during_a_call_are_one_call_after_it() {
     on_both(async |world| {
         let (recorder, _running) = world.start(2).await;

@@ -6,10 +6,11 @@
 //!   it reports a removal ([`Ledger::removed`]) under the same lock under which it removes, and decisions are made under
 //!   that lock too.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::decide::{AfterDelete, Phase, Seen, Step, WhenUnchanged, decide};
 use super::record::Record;
+use super::records::Records;
 use crate::{Life, ObjectKey, ResourceVersion};
 
 /// The last known state of an object that the cache no longer holds.
@@ -56,7 +57,7 @@ pub enum Settlement<'a> {
 pub struct Ledger<T> {
     // Whether the handler asks for a finalizer.
     finalizer: bool,
-    records: HashMap<ObjectKey, Record>,
+    records: Records,
     // Apart from the records because few keys have one at a time: L1.
     tombstones: HashMap<ObjectKey, Tombstone<T>>,
 }
@@ -65,7 +66,7 @@ impl<T: Clone> Ledger<T> {
     /// An empty ledger: every key is Unseen. `finalizer`: whether the handler asks for one.
     #[must_use]
     pub fn new(finalizer: bool) -> Self {
-        Self { finalizer, records: HashMap::new(), tombstones: HashMap::new() }
+        Self { finalizer, records: Records::new(), tombstones: HashMap::new() }
     }
 
     /// The record under `key`, `None` while it is Unseen.
@@ -126,8 +127,9 @@ impl<T: Clone> Ledger<T> {
                 self.records.insert(key.clone(), Record::Adding { life: seen.life.clone() });
             }
             (Step::Claim, Some(seen)) => {
-                let claiming = || Record::Claiming { life: seen.life.clone() };
-                self.records.entry(key.clone()).or_insert_with(claiming);
+                if self.records.get(key).is_none() {
+                    self.records.insert(key.clone(), Record::Claiming { life: seen.life.clone() });
+                }
             }
             (Step::Nothing, _) | (Step::Update | Step::Reconcile, Some(_)) => {}
             (Step::Claim | Step::Add | Step::Update | Step::Reconcile, None) => return Decision::Nothing,

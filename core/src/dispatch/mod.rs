@@ -54,6 +54,7 @@ mod ledger;
 #[cfg(test)]
 mod model;
 mod record;
+mod records;
 
 pub use decide::{AfterDelete, Phase, Seen, Step, WhenUnchanged, decide};
 pub use ledger::{Decision, Ledger, Settlement, Tombstone};
