@@ -9,6 +9,7 @@ mod cluster;
 mod e2e;
 mod features;
 mod manifests;
+mod mutants;
 mod nightly;
 mod record;
 mod signals;
@@ -31,6 +32,7 @@ enum Task {
     E2e(e2e::Arguments),
     Record(record::Arguments),
     Bench(bench::Arguments),
+    Mutants(mutants::Arguments),
     Nightly(nightly::Arguments),
     Features(features::Arguments),
     Manifests(manifests::Arguments),
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Task::E2e(arguments) => e2e::run(&arguments),
         Task::Record(arguments) => record::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Mutants(arguments) => mutants::run(&arguments),
         Task::Nightly(arguments) => Ok(nightly::run(&arguments)),
         Task::Features(arguments) => features::run(&arguments),
         Task::Manifests(arguments) => manifests::run(&arguments),

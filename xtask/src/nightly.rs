@@ -10,11 +10,11 @@ use std::{
 use crate::{
     bench,
     cargo::cargo,
-    e2e,
+    e2e, mutants,
     signals::{Signals, exit_code},
 };
 
-/// Runs what is too long for CI: long property tests, end-to-end rounds, benchmarks in full.
+/// Runs what is too long for CI: long property tests, end-to-end rounds, mutants, benchmarks in full.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How many cases each property test draws (`PROPTEST_CASES`); CI draws 256.
@@ -30,6 +30,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let mut summary = Summary::default();
     summary.add("property tests", || property_tests(arguments.cases));
     summary.add("end-to-end rounds", || e2e::run_rounds(&[], arguments.rounds, &[]));
+    summary.add("mutants", || mutants::run_over(&[], 1));
     summary.add("benchmarks", || bench::run_benches(false, &[], &[]));
     summary.print()
 }
