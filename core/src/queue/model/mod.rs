@@ -212,8 +212,15 @@ impl Pair {
     }
 }
 
+/// Long histories shrink well, given the time; `PROPTEST_MAX_SHRINK_ITERS` says otherwise where nobody will read them.
+fn shrinking_long() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    let unset = ProptestConfig { max_shrink_iters: u32::MAX, ..config.clone() };
+    if config == unset { ProptestConfig { max_shrink_iters: 20_000, ..config } } else { config }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(shrinking_long())]
 
     #[test]
     fn the_queue_agrees_with_its_reference_after_every_step(

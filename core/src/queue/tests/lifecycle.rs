@@ -35,6 +35,23 @@ fn entries_show_every_key_where_it_is_sorted() {
 }
 
 #[test]
+fn each_state_prints_in_words_with_its_time() {
+    let at = Timestamp::ZERO + 3 * SECOND;
+    let states = [
+        (KeyState::Ready, "ready"),
+        (KeyState::Processing, "processing"),
+        (KeyState::Delayed(at), "delayed until 3s"),
+        (KeyState::Backoff(at), "in backoff until 3s"),
+        (KeyState::Throttled, "waiting for the retry limit"),
+        (KeyState::Parked(ParkReason::Cap), "parked: retry cap reached"),
+        (KeyState::Parked(ParkReason::Permanent), "parked: permanent failure"),
+    ];
+    for (state, words) in states {
+        assert_eq!(state.to_string(), words);
+    }
+}
+
+#[test]
 fn forgetting_a_key_takes_its_counters_timers_and_waiting_work() {
     let mut bench = bench();
     for (key, outcome) in [(1, FAILED), (2, PERMANENT), (3, Outcome::Requeue(SECOND))] {
