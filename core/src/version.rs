@@ -113,6 +113,12 @@ mod tests {
     }
 
     #[test]
+    fn a_uid_of_the_usual_form_is_kept_as_its_number() {
+        let number = Life::Uid(0x0a1b_2c3d_0000_4111_8222_3333_4444_5555);
+        assert_eq!(Life::new(Some("0a1b2c3d-0000-4111-8222-333344445555"), None), number);
+    }
+
+    #[test]
     fn uids_of_any_form_print_as_they_came() {
         for uid in [
             "0a1b2c3d-0000-4111-8222-333344445555",

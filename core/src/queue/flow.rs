@@ -13,7 +13,7 @@ use super::cause::{Cause, Causes};
 use super::config::{FlowConfig, FlowId};
 use super::entry::{Entry, History, Place, Rouse, Timer, Work};
 use super::fairness::Share;
-use super::keys::Keys;
+use super::keys::{Keys, is_sparse};
 use super::lane::Lane;
 use super::limit::Limiter;
 use super::outcome::{EntrySnapshot, KeyState, ParkReason, Taken};
@@ -455,6 +455,12 @@ impl<K: Clone + Eq + Hash> Flow<K> {
         self.keys.entries.slots_allocated()
     }
 
+    /// How many histories and timers there is memory for.
+    #[cfg(test)]
+    pub(super) fn sides_allocated(&self) -> [usize; 2] {
+        [self.histories.capacity(), self.timers.capacity()]
+    }
+
     fn timer_at(&self, index: u32) -> Option<Timestamp> {
         self.timers.get(&index).map(|timer| timer.id.at)
     }
@@ -478,7 +484,7 @@ fn cancel(id: Option<AlarmId>, alarms: &mut Alarms) {
 
 /// Gives memory back when most of a side table's keys are gone.
 fn shrink<V>(map: &mut HashMap<u32, V>) {
-    if map.capacity() > 256 && map.len() < map.capacity() / 8 {
-        map.shrink_to(map.len() * 2);
+    if is_sparse(map.len(), map.capacity()) {
+        map.shrink_to_fit();
     }
 }

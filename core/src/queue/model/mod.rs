@@ -200,14 +200,23 @@ impl Pair {
     }
 
     fn compare(&self) -> Result<(), TestCaseError> {
-        prop_assert_eq!(self.queue.entries(), self.reference.entries(&self.flows));
+        let entries = self.queue.entries();
+        prop_assert_eq!(&entries, &self.reference.entries(&self.flows));
+        for entry in &entries {
+            prop_assert_eq!(self.queue.state(entry.flow, &entry.key), Some(entry.state));
+        }
+        prop_assert_eq!(self.queue.latest(), self.reference.now);
+        prop_assert_eq!(self.queue.has_runnable(), self.reference.has_runnable());
+        prop_assert_eq!(self.queue.waits_for_time(), self.reference.waits_for_time());
         prop_assert_eq!(self.queue.next_at(), self.reference.next_at());
         prop_assert_eq!(self.queue.len(), self.reference.len());
+        prop_assert_eq!(self.queue.is_empty(), self.queue.len() == 0);
+        prop_assert_eq!(self.queue.is_idle(), self.queue.is_empty() && self.taken.is_empty());
         prop_assert_eq!(self.queue.processing(), self.taken.len());
         for (index, &flow) in self.flows.iter().enumerate() {
             prop_assert_eq!(self.queue.parked(flow), self.reference.parked(index));
         }
-        prop_assert_eq!(self.queue.known(), self.queue.entries().len());
+        prop_assert_eq!(self.queue.known(), entries.len());
         Ok(())
     }
 }

@@ -129,6 +129,22 @@ fn a_million_keys_leave_nothing_behind() {
 }
 
 #[test]
+fn what_failed_keys_and_timers_take_goes_with_them() {
+    let mut bench = bench();
+    for key in 0..10_000 {
+        bench.add(key, Cause::Change);
+        bench.call(FAILED);
+        bench.add_in(key, SECOND, Cause::Requeue);
+    }
+    assert!(bench.queue.flow(bench.flow).sides_allocated().into_iter().all(|count| count >= 10_000));
+    for key in 0..9_990 {
+        bench.queue.forget(bench.flow, &key);
+    }
+    let [histories, timers] = bench.queue.flow(bench.flow).sides_allocated();
+    assert!(histories < 300 && timers < 300, "{histories} histories, {timers} timers");
+}
+
+#[test]
 fn a_million_changes_over_a_thousand_keys_take_the_memory_of_a_thousand() {
     let mut bench = bench();
     for change in 0..1_000_000 {
