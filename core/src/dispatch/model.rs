@@ -118,6 +118,8 @@ struct World {
     deleting: bool,
     /// The lives whose `delete` has succeeded: their finalizer may go.
     deleted: Vec<u128>,
+    /// The one of them that was not begun anew since, as far as this process knows: its `delete` is not due again.
+    over: Option<u128>,
 }
 
 impl World {
@@ -135,6 +137,7 @@ impl World {
             added: false,
             deleting: false,
             deleted: Vec::new(),
+            over: None,
         }
     }
 
@@ -155,7 +158,7 @@ impl World {
             Act::Restart => {
                 self.ledger = Ledger::new(self.finalizer);
                 self.cache = None;
-                (self.open, self.added, self.deleting) = (None, false, false);
+                (self.open, self.added, self.deleting, self.over) = (None, false, false, None);
                 self.sync(false);
             }
         }
@@ -241,6 +244,7 @@ impl World {
             _ if step == Step::Claim => {
                 assert!(!object.claimed && !object.terminating, "it is there already, or comes too late");
                 assert!(self.open.is_none_or(|open| open == life), "C2: another life is open");
+                self.over = None;
             }
             EventType::Add => {
                 assert!(
@@ -250,7 +254,7 @@ impl World {
                 );
                 assert!(!self.deleting, "C2: add before the delete was settled");
                 assert!(!self.finalizer || object.claimed, "add before the finalizer is there");
-                self.open = Some(life);
+                (self.open, self.over) = (Some(life), None);
             }
             EventType::Update => {
                 assert_eq!(self.open, Some(life), "C2: update of another life");
@@ -261,6 +265,7 @@ impl World {
             EventType::Delete => {
                 let unmet = self.open.is_none() && self.finalizer && object.terminating && object.claimed;
                 assert!(unmet || self.open == Some(life), "C2: delete of a life whose add was not attempted");
+                assert_ne!(self.over, Some(life), "a delete that succeeded is made again: only its release is due");
                 (self.open, self.deleting) = (Some(life), true);
             }
         }
@@ -306,6 +311,7 @@ impl World {
             (_, AfterDelete::Finish) => self.settle_released(object.life),
             (_, AfterDelete::Release) => {
                 self.deleted.push(object.life);
+                self.over = Some(object.life);
                 self.ledger.settle(&self.key, Settlement::Deleted);
                 self.release(object, outcome);
             }

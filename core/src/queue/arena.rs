@@ -200,6 +200,14 @@ mod tests {
             arena.remove(index);
         }
         assert_eq!(arena.slots_allocated(), CHUNK);
+        // The chunk that is kept is used again, and another one is kept in its place.
+        for _ in 0..3 {
+            let indexes: Vec<u32> = (0..1_000).map(|value| arena.insert(value)).collect();
+            for index in indexes {
+                arena.remove(index);
+            }
+            assert_eq!(arena.slots_allocated(), CHUNK);
+        }
         let again: Vec<u32> = (0..100_000).map(|value| arena.insert(value)).collect();
         assert_eq!(arena.iter().count(), again.len());
         assert!(arena.slots_allocated() < 100_000 + CHUNK);

@@ -148,9 +148,7 @@ impl<K: Clone + Eq + Hash> Flow<K> {
         if rouse.resets_settle {
             self.reset_settle(index);
         }
-        let history = self.history_mut(index);
-        history.attempts = 0;
-        history.exempt |= rouse.deletion;
+        self.history_mut(index).attempts = 0;
         if by_hand || !rouse.is_change() {
             self.enqueue(index, rouse.is_fresh());
         } else {

@@ -205,6 +205,11 @@ impl Pair {
         for entry in &entries {
             prop_assert_eq!(self.queue.state(entry.flow, &entry.key), Some(entry.state));
         }
+        for &flow in &self.flows {
+            let ready = entries.iter().filter(|entry| entry.flow == flow && entry.state == KeyState::Ready);
+            prop_assert_eq!(self.queue.len_of(flow), ready.count());
+        }
+        prop_assert_eq!(self.queue.is_shut_down(), self.reference.shut_down);
         prop_assert_eq!(self.queue.latest(), self.reference.now);
         prop_assert_eq!(self.queue.has_runnable(), self.reference.has_runnable());
         prop_assert_eq!(self.queue.waits_for_time(), self.reference.waits_for_time());

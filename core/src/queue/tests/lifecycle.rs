@@ -129,6 +129,16 @@ fn a_million_keys_leave_nothing_behind() {
 }
 
 #[test]
+fn a_key_that_waits_for_its_timer_has_no_history() {
+    let mut bench = bench();
+    for key in 0..1_000 {
+        bench.add(key, Cause::Change);
+        bench.call(Outcome::Requeue(SECOND));
+    }
+    assert_eq!(bench.queue.flow(bench.flow).sides_allocated()[0], 0);
+}
+
+#[test]
 fn what_failed_keys_and_timers_take_goes_with_them() {
     let mut bench = bench();
     for key in 0..10_000 {
