@@ -200,16 +200,21 @@ mod tests {
             arena.remove(index);
         }
         assert_eq!(arena.slots_allocated(), CHUNK);
-        // The chunk that is kept is used again, and another one is kept in its place.
+        let again: Vec<u32> = (0..100_000).map(|value| arena.insert(value)).collect();
+        assert_eq!(arena.iter().count(), again.len());
+        assert!(arena.slots_allocated() < 100_000 + CHUNK);
+    }
+
+    #[test]
+    fn one_empty_chunk_is_kept_and_used_again() {
+        let mut arena = Arena::new();
         for _ in 0..3 {
             let indexes: Vec<u32> = (0..1_000).map(|value| arena.insert(value)).collect();
+            assert_eq!(arena.slots_allocated(), 4 * CHUNK);
             for index in indexes {
                 arena.remove(index);
             }
             assert_eq!(arena.slots_allocated(), CHUNK);
         }
-        let again: Vec<u32> = (0..100_000).map(|value| arena.insert(value)).collect();
-        assert_eq!(arena.iter().count(), again.len());
-        assert!(arena.slots_allocated() < 100_000 + CHUNK);
     }
 }
