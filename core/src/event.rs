@@ -32,3 +32,14 @@ impl fmt::Display for EventType {
         f.pad(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_type_prints_as_its_word_and_can_be_padded() {
+        let words = [EventType::Add, EventType::Update, EventType::Delete].map(|event| format!("{event:>6}|"));
+        assert_eq!(words, ["   add|", "update|", "delete|"]);
+    }
+}

@@ -200,13 +200,19 @@ mod tests {
 
     #[test]
     fn a_key_that_breaks_the_rules_is_refused_with_what_to_do() {
-        for (text, error) in [
-            ("", ParseKeyError::EmptyName),
-            ("default/", ParseKeyError::EmptyName),
-            ("/web", ParseKeyError::EmptyNamespace),
-            ("a/b/c", ParseKeyError::ExtraSlash("a/b/c".into())),
+        for (text, error, what_to_do) in [
+            ("", ParseKeyError::EmptyName, "write `namespace/name`"),
+            ("default/", ParseKeyError::EmptyName, "write `namespace/name`"),
+            ("/web", ParseKeyError::EmptyNamespace, "leave out the `/`"),
+            (
+                "a/b/c",
+                ParseKeyError::ExtraSlash("a/b/c".into()),
+                "`a/b/c` holds a `/` too many: write `namespace/name`",
+            ),
         ] {
-            assert_eq!(text.parse::<ObjectKey>(), Err(error), "{text}");
+            let refused = text.parse::<ObjectKey>().unwrap_err();
+            assert_eq!(refused, error, "{text}");
+            assert!(refused.to_string().contains(what_to_do), "{refused}");
         }
         assert_eq!(ObjectKey::new(Some("a/b"), "c"), Err(ParseKeyError::ExtraSlash("a/b".into())));
     }
@@ -223,6 +229,18 @@ mod tests {
         keys.sort();
         let sorted: Vec<&str> = keys.iter().map(ObjectKey::as_str).collect();
         assert_eq!(sorted, ["z", "a/x", "a/y", "a-b/x"]);
+    }
+
+    #[test]
+    fn a_key_is_compared_hashed_and_shown_as_its_text() {
+        use std::hash::BuildHasher as _;
+        let [web, again, db]: [ObjectKey; 3] =
+            ["default/web", "default/web", "default/db"].map(|it| it.parse().unwrap());
+        assert!(db < web && web == again && web != db);
+        let hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
+        assert_eq!(hasher.hash_one(&web), hasher.hash_one(again));
+        assert_ne!(hasher.hash_one(&web), hasher.hash_one(db), "or a map of them is a list");
+        assert_eq!(format!("{web:?} {web:>12}"), "\"default/web\"  default/web");
     }
 
     proptest! {

@@ -318,6 +318,17 @@ mod tests {
     }
 
     #[test]
+    fn a_store_that_was_cleared_is_as_new() {
+        let mut store = Store::new();
+        assert!(!store.is_listed());
+        replace(&mut store, &[(1, 1, 1)]);
+        assert!(store.is_listed());
+        store.clear();
+        assert!(store.is_empty() && !store.is_listed());
+        assert_eq!(replace(&mut store, &[(1, 1, 1)]), ["+o1/1@1!"], "a first list again");
+    }
+
+    #[test]
     fn only_lives_of_the_first_list_are_preexisting_and_stay_so() {
         let mut store = Store::new();
         replace(&mut store, &[(1, 1, 1)]);
@@ -473,6 +484,7 @@ mod tests {
                     .map(|(key, entry)| (key.clone(), (entry.object.life.clone(), entry.object.version.clone())))
                     .collect();
                 prop_assert_eq!(&held, &told);
+                prop_assert_eq!((store.len(), store.is_empty()), (told.len(), told.is_empty()));
                 let naive: BTreeMap<_, _> = naive
                     .iter()
                     .map(|(key, &(life, version))| {

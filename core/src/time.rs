@@ -67,6 +67,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_moment_prints_as_its_distance_from_the_epoch() {
+        assert_eq!((Timestamp::ZERO + Duration::from_millis(1_500)).to_string(), "1.5s");
+    }
+
+    #[test]
     fn arithmetic_saturates_at_both_ends() {
         assert_eq!(Timestamp::ZERO.since(Timestamp::MAX), Duration::ZERO);
         assert_eq!(Timestamp::MAX + Duration::from_secs(1), Timestamp::MAX);

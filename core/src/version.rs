@@ -55,7 +55,7 @@ fn parse_uid(uid: &str) -> Option<u128> {
             (_, b'a'..=b'f') => byte - b'a' + 10,
             _ => return None,
         };
-        number = number << 4 | u128::from(digit);
+        number = (number << 4) + u128::from(digit);
     }
     Some(number)
 }
@@ -113,12 +113,22 @@ mod tests {
     }
 
     #[test]
+    fn a_uid_of_the_usual_form_is_kept_as_its_number() {
+        let number = Life::Uid(0x0a1b_2c3d_0000_4111_8222_3333_4444_5555);
+        assert_eq!(Life::new(Some("0a1b2c3d-0000-4111-8222-333344445555"), None), number);
+    }
+
+    #[test]
     fn uids_of_any_form_print_as_they_came() {
         for uid in [
             "0a1b2c3d-0000-4111-8222-333344445555",
             "0A1B2C3D-0000-4111-8222-333344445555",
             "my-uid",
             "a+1b2c3d-0000-4111-8222-333344445555",
+            "0a1b2c3d-0000-4111-8222-33334444555g",
+            // As many digits as the canonical form has characters, and as many as it has digits.
+            "0a1b2c3d0000041110822203333444455556",
+            "0a1b2c3d000041118222333344445555",
         ] {
             assert_eq!(Life::new(Some(uid), None).to_string(), uid);
         }

@@ -1,5 +1,7 @@
 //! The shell under a paused clock: wake-ups, the keeper, cancellation, the end.
 
+mod client_go;
+
 use super::AsyncQueue;
 use crate::clock::Clock;
 use kubehandler_core::Timestamp;

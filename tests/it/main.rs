@@ -13,6 +13,7 @@ mod handle;
 mod handlers;
 mod in_order;
 mod informer;
+mod known_cases;
 mod lives;
 mod mapping;
 mod missing;

@@ -24,7 +24,7 @@ async fn owner(world: &World) -> (Recorder, Running) {
     world.start_with(2, options).await
 }
 
-fn reference(owner: &ConfigMap) -> OwnerReference {
+pub(crate) fn reference(owner: &ConfigMap) -> OwnerReference {
     owner.controller_owner_ref(&()).expect("it has a name and a uid")
 }
 
@@ -33,7 +33,8 @@ fn owned(name: &str, owners: Vec<OwnerReference>) -> Secret {
     Secret { metadata, ..Secret::default() }
 }
 
-async fn create(world: &World, name: &str, owners: Vec<OwnerReference>) {
+/// Creates a Secret that these own.
+pub(crate) async fn create_owned(world: &World, name: &str, owners: Vec<OwnerReference>) {
     world.api::<Secret>().create(&PostParams::default(), &owned(name, owners)).await.unwrap();
 }
 
@@ -53,7 +54,7 @@ fn a_change_of_what_it_owns_wakes_the_owner() {
         world.create("b", "1").await;
         recorder.tells("a", ["add 1"]).await;
         recorder.tells("b", ["add 1"]).await;
-        create(world, "s", vec![reference(&a)]).await;
+        create_owned(world, "s", vec![reference(&a)]).await;
         recorder.tells("a", ["add 1", "update 1"]).await;
         assert!(is_mapped(&recorder, "a"));
         let data = BTreeMap::from([("key", ByteString(b"value".to_vec()))]);
@@ -73,7 +74,7 @@ fn an_owner_that_changes_wakes_the_old_and_the_new_one() {
         let (a, b) = (world.create("a", "1").await, world.create("b", "1").await);
         recorder.tells("a", ["add 1"]).await;
         recorder.tells("b", ["add 1"]).await;
-        create(world, "s", vec![reference(&a)]).await;
+        create_owned(world, "s", vec![reference(&a)]).await;
         recorder.settles("a", ["add 1", "update 1"]).await;
         patch(world, "s", json!({"metadata": {"ownerReferences": [reference(&b)]}})).await;
         recorder.settles("a", ["add 1", "update 1", "update 1"]).await;
@@ -86,7 +87,7 @@ fn a_deletion_that_a_relist_finds_wakes_the_last_known_owner() {
     on_both(async |world| {
         let (recorder, _running) = owner(world).await;
         let a = world.create("a", "1").await;
-        create(world, "s", vec![reference(&a)]).await;
+        create_owned(world, "s", vec![reference(&a)]).await;
         quiet().await;
         let before = recorder.story("a").len();
         world
@@ -111,9 +112,9 @@ fn owners_that_the_handler_does_not_hold_are_ignored() {
         let other_kind = OwnerReference { kind: "Pod".to_owned(), ..reference(&a) };
         let other_group = OwnerReference { api_version: "example.com/v1".to_owned(), ..reference(&a) };
         for (name, reference) in [("unknown", unknown), ("other-kind", other_kind), ("other-group", other_group)] {
-            create(world, name, vec![reference]).await;
+            create_owned(world, name, vec![reference]).await;
         }
-        create(world, "none", vec![]).await;
+        create_owned(world, "none", vec![]).await;
         recorder.settles("a", ["add 1"]).await;
         assert!(recorder.calls_of("nobody").is_empty());
         assert!(running.handle.snapshot().keys.is_empty());
@@ -125,7 +126,7 @@ fn what_existed_before_the_start_wakes_no_owner_twice() {
     on_both(async |world| {
         let a = world.create("a", "1").await;
         for index in 0..5 {
-            create(world, &format!("s{index}"), vec![reference(&a)]).await;
+            create_owned(world, &format!("s{index}"), vec![reference(&a)]).await;
         }
         let (recorder, _running) = owner(world).await;
         recorder.settles("a", ["add 1"]).await;
@@ -140,7 +141,7 @@ fn a_mapped_wake_joins_with_the_owners_own_change() {
         let a = world.create("a", "1").await;
         recorder.tells("a", ["add 1"]).await;
         let gate = world.busy(&recorder).await;
-        create(world, "s", vec![reference(&a)]).await;
+        create_owned(world, "s", vec![reference(&a)]).await;
         world.change("a", "2").await;
         world.seen().await;
         quiet().await;
@@ -159,7 +160,7 @@ fn owned_objects_of_a_kind_that_is_found_after_the_start_wake_their_owners() {
         let (recorder, _running) = world.start_with(1, HandlerOptions::default().owns(&secrets)).await;
         let a = world.create("a", "1").await;
         recorder.tells("a", ["add 1"]).await;
-        create(world, "s", vec![reference(&a)]).await;
+        create_owned(world, "s", vec![reference(&a)]).await;
         drop(missing);
         recorder.settles("a", ["add 1", "update 1"]).await;
         assert!(is_mapped(&recorder, "a"));
@@ -175,7 +176,7 @@ fn an_owner_that_the_handler_has_not_met_is_no_work_left_undone() {
         let gate = world.busy(&recorder).await;
         world.delete("a").await;
         let unknown = OwnerReference { name: "nobody".to_owned(), ..reference(&a) };
-        create(world, "s", vec![unknown]).await;
+        create_owned(world, "s", vec![unknown]).await;
         eventually("it was seen", || secrets.len() == 1).await;
         quiet().await;
         let mut keys: Vec<_> = running.handle.snapshot().keys.into_iter().map(|key| key.key).collect();

@@ -10,11 +10,11 @@ use std::{
 use crate::{
     bench,
     cargo::cargo,
-    e2e, races,
+    e2e, mutants, races,
     signals::{Signals, exit_code},
 };
 
-/// Runs what is too long for CI: long property tests, many schedules, end-to-end rounds, benchmarks in full.
+/// Runs what is too long for CI: long property tests, many schedules, end-to-end rounds, mutants, benchmarks in full.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How many cases each property test draws (`PROPTEST_CASES`); CI draws 256.
@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     summary.add("property tests", || property_tests(arguments.cases));
     summary.add("races", || races::search(RACES_FACTOR * races::ITERATIONS, None, None));
     summary.add("end-to-end rounds", || e2e::run(&e2e::Arguments::all(arguments.rounds, arguments.kills)));
+    summary.add("mutants", || mutants::run_over(&[], 1));
     summary.add("benchmarks", || bench::run_benches(false, &[], &[]));
     summary.print()
 }

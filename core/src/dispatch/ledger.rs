@@ -222,3 +222,47 @@ impl<T: Clone> Ledger<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VERSION: ResourceVersion = ResourceVersion::Number(1);
+
+    fn seen(life: &Life, phase: Phase) -> Option<Seen<'_>> {
+        Some(Seen { life, version: &VERSION, phase })
+    }
+
+    #[test]
+    fn a_release_that_failed_is_tried_again_without_another_delete_until_the_life_is_over() {
+        let [a, b] = [1, 2].map(Life::Uid);
+        let key: ObjectKey = "ns/name".parse().unwrap();
+        let mut ledger = Ledger::<()>::new(true);
+        let mut decide = |life, phase, settlements: &[Settlement<'_>]| {
+            let decision = ledger.decide(&key, seen(life, phase), WhenUnchanged::Nothing);
+            for settlement in settlements {
+                ledger.settle(&key, *settlement);
+            }
+            decision
+        };
+        let delete = Decision::Current(Step::Delete { then: AfterDelete::Release });
+        let release = Decision::Current(Step::Release);
+        assert_eq!(decide(&a, Phase::Terminating, &[Settlement::Deleted, Settlement::Failed]), delete);
+        assert_eq!(decide(&a, Phase::Terminating, &[Settlement::Failed]), release);
+        assert_eq!(decide(&a, Phase::Terminating, &[Settlement::Released { shown: true }]), release);
+        assert_eq!(decide(&a, Phase::Terminating, &[]), Decision::Nothing);
+        assert_eq!(decide(&b, Phase::Terminating, &[]), delete, "another life");
+    }
+
+    #[test]
+    fn the_keys_with_a_record_are_counted_and_sorted() {
+        let life = Life::Uid(1);
+        let keys = ["a/x", "a/y", "b/a"].map(|key| key.parse::<ObjectKey>().unwrap());
+        let mut ledger = Ledger::<()>::new(false);
+        assert_eq!((ledger.len(), ledger.is_empty(), ledger.keys()), (0, true, vec![]));
+        for key in [&keys[2], &keys[0], &keys[1]] {
+            ledger.decide(key, seen(&life, Phase::Live), WhenUnchanged::Nothing);
+        }
+        assert_eq!((ledger.len(), ledger.is_empty(), ledger.keys()), (3, false, keys.to_vec()));
+    }
+}

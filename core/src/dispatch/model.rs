@@ -234,11 +234,17 @@ impl World {
             .cache
             .map(|cached| (Life::Uid(cached.life), ResourceVersion::Number(cached.version), self.phase(cached)));
         let seen = cached.as_ref().map(|(life, version, phase)| Seen { life, version, phase: *phase });
+        let releasing = match self.ledger.record(&self.key) {
+            Some(Record::Releasing { life }) => Some(life.clone()),
+            Some(_) | None => None,
+        };
         let (step, object) = match self.ledger.decide(&self.key, seen, unchanged) {
             Decision::Nothing => return false,
             Decision::Current(step) => (step, self.cache.expect("an object")),
             Decision::LastKnown(step, tombstone) => (step, tombstone.last),
         };
+        let repeats = matches!(step, Step::Delete { .. }) && releasing == Some(Life::Uid(object.life));
+        assert!(!repeats, "a delete that succeeded is made again: only its release is due");
         self.check_step(step, object);
         meanwhile(self);
         match step {

@@ -73,3 +73,23 @@ impl Record {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_named_in_the_contracts_words() {
+        let life = || Life::Uid(1);
+        let records = [
+            (Record::Adding { life: life() }, "Adding"),
+            (Record::Known { life: life(), settled: ResourceVersion::Number(1), failed: false }, "Known"),
+            (Record::Deleting { life: life() }, "Deleting"),
+            (Record::Releasing { life: life() }, "Releasing"),
+            (Record::Finished { life: life() }, "Finished"),
+        ];
+        for (record, name) in records {
+            assert_eq!((record.name(), record.life()), (name, &life()));
+        }
+    }
+}

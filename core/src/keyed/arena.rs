@@ -204,4 +204,17 @@ mod tests {
         assert_eq!(arena.iter().count(), again.len());
         assert!(arena.slots_allocated() < 100_000 + CHUNK);
     }
+
+    #[test]
+    fn one_empty_chunk_is_kept_and_used_again() {
+        let mut arena = Arena::new();
+        for _ in 0..3 {
+            let indexes: Vec<u32> = (0..1_000).map(|value| arena.insert(value)).collect();
+            assert_eq!(arena.slots_allocated(), 4 * CHUNK);
+            for index in indexes {
+                arena.remove(index);
+            }
+            assert_eq!(arena.slots_allocated(), CHUNK);
+        }
+    }
 }

@@ -46,7 +46,7 @@ impl<V: HasKey> Keyed<V> {
     /// Inserts the value of a key that is not there yet.
     pub(crate) fn insert(&mut self, hash: u64, value: V) -> u32 {
         if self.table.len() == self.table.capacity() {
-            self.resize(self.table.len() + self.table.len() / 2 + 4);
+            self.rebuild();
         }
         let index = self.entries.insert(value);
         self.table.insert_unique(hash, index, |&index| self.hasher.hash_one(self.entries[index].key()));
@@ -63,20 +63,27 @@ impl<V: HasKey> Keyed<V> {
             found.remove();
         }
         self.entries.remove(index);
-        if self.table.capacity() > 256 && self.table.len() < self.table.capacity() / 8 {
-            self.resize(self.table.len() * 2);
+        if is_sparse(self.table.len(), self.table.capacity()) {
+            self.rebuild();
         }
     }
 
-    /// Builds the table anew in the values' order, which memory likes better than the old table's.
-    fn resize(&mut self, capacity: usize) {
-        let mut table = HashTable::with_capacity(capacity);
+    /// Builds the table anew, with room for one key more: that is half as much again or more, since a table's size is a
+    /// power of two. In the values' order, which memory likes better than the old table's.
+    fn rebuild(&mut self) {
+        let mut table = HashTable::with_capacity(self.table.len() + 1);
         let hash = |value: &V| self.hasher.hash_one(value.key());
         for (index, value) in self.entries.iter() {
             table.insert_unique(hash(value), index, |&index| hash(&self.entries[index]));
         }
         self.table = table;
     }
+}
+
+/// Whether most of a table's keys are gone, so that it should give memory back. One that shrinks is half full or more,
+/// so it shrinks again only after many more removals.
+pub(crate) fn is_sparse(len: usize, capacity: usize) -> bool {
+    capacity > 256 && len < capacity / 8
 }
 
 #[cfg(test)]
@@ -94,17 +101,26 @@ mod tests {
     #[test]
     fn the_table_grows_and_shrinks_with_its_keys() {
         let mut keys = Keyed::new();
-        for key in 0..10_000_u32 {
+        for key in 0..200_000_u32 {
             keys.insert(keys.hash(&key), key);
         }
-        for key in 0..10_000 {
+        for key in 0..200_000 {
             let index = keys.find(keys.hash(&key), &key).unwrap();
             assert_eq!(keys.entries[index], key);
-            if key % 100 != 0 {
+            if key % 2_000 != 0 {
                 keys.remove(index);
             }
         }
         assert!(keys.table.capacity() < 1_000, "{}", keys.table.capacity());
-        assert_eq!((0..10_000).filter(|key| keys.find(keys.hash(key), key).is_some()).count(), 100);
+        assert_eq!((0..200_000).filter(|key| keys.find(keys.hash(key), key).is_some()).count(), 100);
+    }
+
+    #[test]
+    fn a_table_is_sparse_when_it_is_large_and_less_than_an_eighth_of_it_is_used() {
+        for (len, capacity, sparse) in
+            [(0, 256, false), (31, 257, true), (32, 257, false), (99, 800, true), (100, 800, false)]
+        {
+            assert_eq!(is_sparse(len, capacity), sparse, "{len} of {capacity}");
+        }
     }
 }

@@ -159,6 +159,14 @@ mod tests {
     }
 
     #[test]
+    fn each_setter_sets_its_value_and_no_other() {
+        let [base, max, settle, settle_max] = [2, 3, 4, 5].map(|times| times * MS);
+        let jitter = 0.5;
+        let all = BackoffConfig::default().base(base).max(max).settle(settle).settle_max(settle_max).jitter(jitter);
+        assert_eq!(all, BackoffConfig { base, max, settle, settle_max, jitter });
+    }
+
+    #[test]
     fn values_out_of_bounds_are_brought_back() {
         let zero = Duration::ZERO;
         let config = BackoffConfig { base: zero, max: zero, settle: zero, settle_max: zero, jitter: f64::NAN };

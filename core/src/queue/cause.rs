@@ -75,9 +75,19 @@ pub struct Causes(u16);
 impl Causes {
     /// No cause at all.
     pub const NONE: Self = Self(0);
-    const BULK: u16 = Cause::InitialList.bit() | Cause::Resync.bit();
-    const CHANGE: u16 =
-        Cause::Change.bit() | Cause::Relist.bit() | Cause::Mapped.bit() | Cause::Reinjected.bit() | Cause::Manual.bit();
+    const BULK: Self = Self::of(&[Cause::InitialList, Cause::Resync]);
+    const CHANGE: Self = Self::of(&[Cause::Change, Cause::Relist, Cause::Mapped, Cause::Reinjected, Cause::Manual]);
+    const NEWS: Self = Self::CHANGE.union(Self::of(&[Cause::InitialList]));
+
+    const fn of(causes: &[Cause]) -> Self {
+        let mut set = Self::NONE;
+        let mut index = 0;
+        while index < causes.len() {
+            set.insert(causes[index]);
+            index += 1;
+        }
+        set
+    }
 
     /// Whether `cause` is among them.
     #[must_use]
@@ -111,18 +121,18 @@ impl Causes {
     /// Whether one of them is fresh: anything but the initial list and a resync.
     #[must_use]
     pub const fn has_fresh(self) -> bool {
-        self.0 & !Self::BULK != 0
+        self.0 & !Self::BULK.0 != 0
     }
 
     /// Whether one of them is, or counts as, a change: it moves planned retries and releases parked keys.
     #[must_use]
     pub const fn has_change(self) -> bool {
-        self.0 & Self::CHANGE != 0
+        self.0 & Self::CHANGE.0 != 0
     }
 
     /// Whether one of them may bring something that the handler has not seen: a change, or an initial list.
     pub(super) const fn has_news(self) -> bool {
-        self.0 & (Self::CHANGE | Cause::InitialList.bit()) != 0
+        self.0 & Self::NEWS.0 != 0
     }
 
     /// The causes, in the order in which [`Cause`] declares them.
@@ -220,6 +230,27 @@ mod tests {
     }
 
     #[test]
+    fn a_change_and_an_initial_list_are_news() {
+        for cause in Cause::ALL {
+            let news = Causes::from(cause).has_change() || cause == Cause::InitialList;
+            assert_eq!(Causes::from(cause).has_news(), news, "{cause}");
+        }
+    }
+
+    #[test]
+    fn a_set_holds_what_was_put_in_and_not_taken_out() {
+        let set = Causes::from_iter([Cause::Change, Cause::Retry]);
+        for cause in Cause::ALL {
+            assert_eq!(set.contains(cause), [Cause::Change, Cause::Retry].contains(&cause), "{cause}");
+            let more = set.union(cause.into());
+            assert!(more.contains(cause) && more.contains(Cause::Change) && more.contains(Cause::Retry));
+            assert_eq!(more.without(cause), set.without(cause));
+            assert!(!more.without(cause).contains(cause));
+        }
+        assert!(Causes::NONE.is_empty() && !set.is_empty());
+    }
+
+    #[test]
     fn a_set_prints_its_causes_in_a_fixed_order() {
         let mut causes = Causes::from(Cause::Retry);
         causes.insert(Cause::Change);
@@ -227,5 +258,6 @@ mod tests {
         assert_eq!(format!("{causes:?}"), "{Change, Retry}");
         assert_eq!(causes.without(Cause::Change).iter().collect::<Vec<_>>(), [Cause::Retry]);
         assert_eq!(Causes::NONE.to_string(), "");
+        assert_eq!(format!("{:>7}", Cause::Change), " change");
     }
 }

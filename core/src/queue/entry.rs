@@ -276,6 +276,21 @@ mod tests {
     use crate::ObjectKey;
 
     #[test]
+    fn one_side_comes_and_goes_without_the_other() {
+        let mut sides = Sides::None;
+        let seen = [true, false].map(|has| {
+            sides.set_timer(has);
+            (sides, sides.has_history(), sides.has_timer())
+        });
+        assert_eq!(seen, [(Sides::Timer, false, true), (Sides::None, false, false)]);
+        sides.set_history(true);
+        assert_eq!((sides.has_history(), sides.has_timer()), (true, false));
+        sides.set_timer(true);
+        sides.set_history(false);
+        assert_eq!(sides, Sides::Timer);
+    }
+
+    #[test]
     fn an_object_key_that_waits_takes_48_bytes() {
         assert_eq!(size_of::<Entry<ObjectKey>>(), 48);
         assert_eq!(size_of::<Option<Entry<ObjectKey>>>(), 48, "the arena's slot finds a niche");

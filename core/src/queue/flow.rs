@@ -17,6 +17,7 @@ use super::lane::Lane;
 use super::limit::Limiter;
 use super::outcome::{EntrySnapshot, KeyState, ParkReason, Taken};
 use crate::keyed::Keyed;
+use crate::keyed::is_sparse;
 use crate::time::Timestamp;
 use hashbrown::HashMap;
 use std::hash::Hash;
@@ -148,9 +149,7 @@ impl<K: Clone + Eq + Hash> Flow<K> {
         if rouse.resets_settle {
             self.reset_settle(index);
         }
-        let history = self.history_mut(index);
-        history.attempts = 0;
-        history.exempt |= rouse.deletion;
+        self.history_mut(index).attempts = 0;
         if by_hand || !rouse.is_change() {
             self.enqueue(index, rouse.is_fresh());
         } else {
@@ -455,6 +454,12 @@ impl<K: Clone + Eq + Hash> Flow<K> {
         self.keys.entries.slots_allocated()
     }
 
+    /// How many histories and timers there is memory for.
+    #[cfg(test)]
+    pub(super) fn sides_allocated(&self) -> [usize; 2] {
+        [self.histories.capacity(), self.timers.capacity()]
+    }
+
     fn timer_at(&self, index: u32) -> Option<Timestamp> {
         self.timers.get(&index).map(|timer| timer.id.at)
     }
@@ -478,7 +483,7 @@ fn cancel(id: Option<AlarmId>, alarms: &mut Alarms) {
 
 /// Gives memory back when most of a side table's keys are gone.
 fn shrink<V>(map: &mut HashMap<u32, V>) {
-    if map.capacity() > 256 && map.len() < map.capacity() / 8 {
-        map.shrink_to(map.len() * 2);
+    if is_sparse(map.len(), map.capacity()) {
+        map.shrink_to_fit();
     }
 }

@@ -196,14 +196,28 @@ impl World {
     }
 
     /// Cuts the wire, lets `meanwhile` happen, and makes the resumed watch find its version expired: what happened is
-    /// found by comparing lists. Returns when the list is being read.
+    /// found by comparing lists. Returns when the list is being read. With several watches, the first that asks.
     pub(crate) async fn relist(&self, meanwhile: impl AsyncFnOnce()) {
+        self.relist_if(|_| true, meanwhile).await;
+    }
+
+    /// As [`relist`](Self::relist), for the watch of this resource (its plural name).
+    pub(crate) async fn relist_of(&self, plural: &'static str, meanwhile: impl AsyncFnOnce()) {
+        self.relist_if(move |sent| sent.is_about(plural), meanwhile).await;
+    }
+
+    async fn relist_if(
+        &self,
+        chosen: impl Fn(&Sent) -> bool + Copy + Send + Sync + 'static,
+        meanwhile: impl AsyncFnOnce(),
+    ) {
         self.network.cut();
         meanwhile().await;
-        let _expired = self.network.answer_times(1, 410, Sent::is_watch);
-        let lists = self.network.count(Sent::is_list);
+        let _expired = self.network.answer_times(1, 410, move |sent| sent.is_watch() && chosen(sent));
+        let is_list = |sent: &Sent| sent.is_list() && chosen(sent);
+        let lists = self.network.count(is_list);
         self.network.heal();
-        eventually("the list is read again", || self.network.count(Sent::is_list) > lists).await;
+        eventually("the list is read again", || self.network.count(is_list) > lists).await;
     }
 
     pub(crate) async fn delete(&self, name: &str) {

@@ -200,20 +200,41 @@ impl Pair {
     }
 
     fn compare(&self) -> Result<(), TestCaseError> {
-        prop_assert_eq!(self.queue.entries(), self.reference.entries(&self.flows));
+        let entries = self.queue.entries();
+        prop_assert_eq!(&entries, &self.reference.entries(&self.flows));
+        for entry in &entries {
+            prop_assert_eq!(self.queue.state(entry.flow, &entry.key), Some(entry.state));
+        }
+        for &flow in &self.flows {
+            let ready = entries.iter().filter(|entry| entry.flow == flow && entry.state == KeyState::Ready);
+            prop_assert_eq!(self.queue.len_of(flow), ready.count());
+        }
+        prop_assert_eq!(self.queue.is_shut_down(), self.reference.shut_down);
+        prop_assert_eq!(self.queue.latest(), self.reference.now);
+        prop_assert_eq!(self.queue.has_runnable(), self.reference.has_runnable());
+        prop_assert_eq!(self.queue.waits_for_time(), self.reference.waits_for_time());
         prop_assert_eq!(self.queue.next_at(), self.reference.next_at());
         prop_assert_eq!(self.queue.len(), self.reference.len());
+        prop_assert_eq!(self.queue.is_empty(), self.queue.len() == 0);
+        prop_assert_eq!(self.queue.is_idle(), self.queue.is_empty() && self.taken.is_empty());
         prop_assert_eq!(self.queue.processing(), self.taken.len());
         for (index, &flow) in self.flows.iter().enumerate() {
             prop_assert_eq!(self.queue.parked(flow), self.reference.parked(index));
         }
-        prop_assert_eq!(self.queue.known(), self.queue.entries().len());
+        prop_assert_eq!(self.queue.known(), entries.len());
         Ok(())
     }
 }
 
+/// Long histories shrink well, given the time; `PROPTEST_MAX_SHRINK_ITERS` says otherwise where nobody will read them.
+fn shrinking_long() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    let unset = ProptestConfig { max_shrink_iters: u32::MAX, ..config.clone() };
+    if config == unset { ProptestConfig { max_shrink_iters: 20_000, ..config } } else { config }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(shrinking_long())]
 
     #[test]
     fn the_queue_agrees_with_its_reference_after_every_step(

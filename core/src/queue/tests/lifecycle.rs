@@ -35,6 +35,23 @@ fn entries_show_every_key_where_it_is_sorted() {
 }
 
 #[test]
+fn each_state_prints_in_words_with_its_time() {
+    let at = Timestamp::ZERO + 3 * SECOND;
+    let states = [
+        (KeyState::Ready, "ready"),
+        (KeyState::Processing, "processing"),
+        (KeyState::Delayed(at), "delayed until 3s"),
+        (KeyState::Backoff(at), "in backoff until 3s"),
+        (KeyState::Throttled, "waiting for the retry limit"),
+        (KeyState::Parked(ParkReason::Cap), "parked: retry cap reached"),
+        (KeyState::Parked(ParkReason::Permanent), "parked: permanent failure"),
+    ];
+    for (state, words) in states {
+        assert_eq!(state.to_string(), words);
+    }
+}
+
+#[test]
 fn forgetting_a_key_takes_its_counters_timers_and_waiting_work() {
     let mut bench = bench();
     for (key, outcome) in [(1, FAILED), (2, PERMANENT), (3, Outcome::Requeue(SECOND))] {
@@ -127,6 +144,32 @@ fn a_million_keys_leave_nothing_behind() {
     assert_eq!(bench.queue.known(), 0);
     let flow = bench.queue.flow(bench.flow);
     assert!(flow.slots_allocated() <= 256, "{} slots", flow.slots_allocated());
+}
+
+#[test]
+fn a_key_that_waits_for_its_timer_has_no_history() {
+    let mut bench = bench();
+    for key in 0..1_000 {
+        bench.add(key, Cause::Change);
+        bench.call(Outcome::Requeue(SECOND));
+    }
+    assert_eq!(bench.queue.flow(bench.flow).sides_allocated()[0], 0);
+}
+
+#[test]
+fn what_failed_keys_and_timers_take_goes_with_them() {
+    let mut bench = bench();
+    for key in 0..10_000 {
+        bench.add(key, Cause::Change);
+        bench.call(FAILED);
+        bench.add_in(key, SECOND, Cause::Requeue);
+    }
+    assert!(bench.queue.flow(bench.flow).sides_allocated().into_iter().all(|count| count >= 10_000));
+    for key in 0..9_990 {
+        bench.queue.forget(bench.flow, &key);
+    }
+    let [histories, timers] = bench.queue.flow(bench.flow).sides_allocated();
+    assert!(histories < 300 && timers < 300, "{histories} histories, {timers} timers");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The rules, one test each, named after what must hold.
 
 mod backoff;
+mod client_go;
 mod coalescing;
 mod fairness;
 mod lifecycle;

@@ -16,7 +16,7 @@ pub(super) struct Reference {
     keys: BTreeMap<Id, Key>,
     // By time; of the same time, in the order in which they were noted.
     agenda: Vec<(Timestamp, Item)>,
-    now: Timestamp,
+    pub(super) now: Timestamp,
     // How far the fairest flow's turn has come, in twelfths of a take of weight 1.
     turn: u64,
     pub(super) shut_down: bool,

@@ -42,6 +42,14 @@ impl Reference {
         }
     }
 
+    pub(in crate::queue::model) fn has_runnable(&self) -> bool {
+        !self.shut_down && (0..self.flows.len()).any(|flow| self.can_run(flow))
+    }
+
+    pub(in crate::queue::model) fn waits_for_time(&self) -> bool {
+        !self.shut_down && !self.agenda.is_empty()
+    }
+
     pub(in crate::queue::model) fn len(&self) -> usize {
         (0..self.flows.len()).map(|flow| self.ready(flow)).sum()
     }
