@@ -9,6 +9,7 @@
 pub mod dispatch;
 mod event;
 pub mod key;
+mod keyed;
 pub mod queue;
 pub mod store;
 pub mod time;

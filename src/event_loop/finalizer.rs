@@ -11,7 +11,7 @@ use kubehandler_core::dispatch::Phase;
 use serde_json::json;
 
 use super::retry::Retry;
-use crate::cache::StoredObject;
+use crate::cache::{Entry, StoredObject};
 use crate::informer::{Answer, Informer, InformerError, RequestError, SharedInformer};
 
 /// How often a write is tried while others change the object under our hands.
@@ -62,25 +62,45 @@ impl Finalizer {
     /// Sees to it that the object, as it was seen, carries it. Nothing to do where it is gone, being deleted or another
     /// life: the cache will tell. Whether that took a write.
     pub(crate) async fn add(&self, informer: &Informer, object: &StoredObject) -> anyhow::Result<bool> {
-        let added = self.write(informer, object, true).await;
+        let added = self.write(informer, object, true, true).await;
         added.with_context(|| format!("cannot add the finalizer {self}"))
     }
 
     /// Sees to it that the object's life does not carry it. Whether that took a write.
     pub(crate) async fn remove(&self, informer: &Informer, object: &StoredObject) -> anyhow::Result<bool> {
-        let removed = self.write(informer, object, false).await;
-        removed.with_context(|| format!("cannot remove the finalizer {self}; `delete` has succeeded"))
+        let is_it = |entry: &Entry| entry.object.life() == object.life() && entry.object.version() == object.version();
+        // What a watch tells of an object that left the selector is the state before, under the version with which it left.
+        let is_true = informer.read(object.key(), |entry| entry.is_some_and(is_it));
+        let removed = self.write(informer, object, is_true, false).await;
+        removed.with_context(|| format!("cannot remove the finalizer {self}, which is all that is left to do"))
     }
 
-    async fn write(&self, informer: &Informer, seen: &StoredObject, wanted: bool) -> anyhow::Result<bool> {
+    /// Whether the object's life still carries it, as far as the server tells.
+    pub(crate) async fn may_hold(&self, informer: &Informer, object: &StoredObject) -> bool {
+        match informer.fetch(object.key()).await {
+            Ok(Answer::Found(now)) => now.life() == object.life() && now.has_finalizer(&self.0),
+            Ok(Answer::Gone) => false,
+            Ok(Answer::Conflict) | Err(_) => true,
+        }
+    }
+
+    /// `is_true`: whether `seen` is what the object was at its version.
+    async fn write(
+        &self,
+        informer: &Informer,
+        seen: &StoredObject,
+        is_true: bool,
+        wanted: bool,
+    ) -> anyhow::Result<bool> {
         let key = seen.key();
         // The object as it was seen will do for a first try, if it calls for a write at all.
         let mut fetched = None;
         for attempt in 0..TRIES {
-            if attempt > 0 || seen.has_finalizer(&self.0) == wanted {
+            if attempt > 0 || !is_true || seen.has_finalizer(&self.0) == wanted {
                 match informer.fetch(key).await.map_err(worded)? {
                     Answer::Found(now) if now.life() == seen.life() => fetched = Some(now),
-                    Answer::Found(_) | Answer::Gone | Answer::Conflict => return Ok(false),
+                    Answer::Found(_) | Answer::Gone => return Ok(false),
+                    Answer::Conflict => continue,
                 }
             }
             let now = fetched.as_ref().unwrap_or(seen);
@@ -151,7 +171,7 @@ pub async fn strip_finalizer<K>(informer: &SharedInformer<K>, finalizer: &str) -
     let holding = informer.find(|object| object.has_finalizer(&finalizer.0)).await.map_err(|failed| failed.error)?;
     let mut stripped = Stripped::default();
     for object in holding {
-        match finalizer.write(informer, &object, false).await {
+        match finalizer.write(informer, &object, true, false).await {
             Ok(removed) => stripped.removed += usize::from(removed),
             Err(error) => stripped.failed.push((object.key().clone(), format!("{error:#}"))),
         }

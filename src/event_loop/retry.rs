@@ -48,7 +48,8 @@ impl StdError for Retry {}
 /// Says that calling again will not help until the object changes.
 ///
 /// The key is *parked*: visible in [`snapshot`](super::EventLoopHandle::snapshot), counted, and released by the
-/// object's next change or by hand. A permanent failure of `delete` gives the object up: logged, counted, reported.
+/// object's next change or by hand. A permanent failure of `delete` gives the object up: logged, counted, reported;
+/// unless a finalizer of the handler's holds it.
 ///
 /// ```
 /// use kubehandler::Permanent;

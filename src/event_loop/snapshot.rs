@@ -60,8 +60,8 @@ pub struct KeySnapshot {
     pub key: ObjectKey,
     /// Where it stands.
     pub state: KeyState,
-    /// The handler's record of it: `Adding`, `Known`, `Deleting`, with a finalizer also `Releasing` and `Finished`;
-    /// `Unseen` before its first call.
+    /// The handler's record of it: `Adding`, `Known`, `Deleting`, with a finalizer also `Claiming`, `Releasing` and
+    /// `Finished`; `Unseen` before its first call.
     pub record: &'static str,
     /// Failed attempts since the last success.
     pub attempts: u32,
@@ -91,7 +91,7 @@ pub struct RunningCall {
     pub handler: Arc<str>,
     /// The object.
     pub key: ObjectKey,
-    /// The function called.
+    /// The function called, or that a write of the finalizer belongs to.
     pub event: EventType,
     /// How long it had been running.
     pub running_for: Duration,

@@ -46,16 +46,14 @@ pub(crate) async fn work(
 
 /// One turn of a key: at most one call.
 async fn turn(shared: &Shared, lane: &Lane, taken: Taken<ObjectKey>, calls: &CancellationToken) {
-    let (step, subject) = match lane.decide(&taken.key, taken.causes) {
+    let (step, event, subject) = match lane.decide(&taken.key, taken.causes) {
+        Turn::Call { step, event, subject } => (step, event, subject),
         Turn::Nothing => {
+            // What failed last is over: a finalizer that could not be removed was taken by somebody, for example.
+            lane.note_error(&taken.key, None);
             shared.queue.skipped(lane.flow, &taken.key);
             return;
         }
-        Turn::Call { step, subject } => (step, subject),
-    };
-    let Some(event) = step.event_type() else {
-        shared.queue.skipped(lane.flow, &taken.key);
-        return;
     };
     let Taken { key, causes, changes, attempt, since, .. } = taken;
     let wait = Wait { causes, changes, waited: shared.clock.now().since(since), attempt };
@@ -73,13 +71,26 @@ async fn turn(shared: &Shared, lane: &Lane, taken: Taken<ObjectKey>, calls: &Can
     settle(shared, lane, &call, result);
 }
 
-/// What an error says: its text, and when to try again.
-type Said = (String, RetryKind);
+/// What an error says.
+struct Said {
+    text: String,
+    retry: RetryKind,
+    let_go: bool,
+}
+
+/// Beside an error of `delete`: the object would not wait for another one.
+#[derive(Debug, thiserror::Error)]
+#[error("the object does not carry the finalizer any more")]
+struct LetGo;
 
 /// Makes the call: contained, with a deadline, and a warning when it is slow (C7).
 async fn guarded(shared: &Shared, lane: &Lane, call: &Arc<Call>) -> Result<(), Fault<Said>> {
     let deadline = lane.options.deadline;
-    let read = |error: &anyhow::Error| (format!("{error:#}"), retry_kind(error, call));
+    let read = |error: &anyhow::Error| Said {
+        text: format!("{error:#}"),
+        retry: retry_kind(error, call),
+        let_go: retry::find::<LetGo>(error).is_some(),
+    };
     let mut contained = std::pin::pin!(contained(|| act(shared, lane, call), deadline, read));
     tokio::select! {
         biased;
@@ -101,14 +112,19 @@ async fn act(shared: &Shared, lane: &Lane, call: &Arc<Call>) -> anyhow::Result<(
     match call.step {
         Step::Claim => shared.observer.claimed(finalizer.add(&lane.informer, &call.object).await?),
         Step::Release => shared.observer.released(finalizer.remove(&lane.informer, &call.object).await?),
-        Step::Delete { then: AfterDelete::Release } => {
-            lane.handler.call(Arc::clone(call)).await?;
-            lane.settle(&call.key, Settlement::Deleted);
-            shared.observer.released(finalizer.remove(&lane.informer, &call.object).await?);
+        Step::Delete { then } => {
+            if let Err(error) = lane.handler.call(Arc::clone(call)).await {
+                let gives_up = retry_kind(&error, call) == RetryKind::Permanent;
+                let let_go = gives_up && !finalizer.may_hold(&lane.informer, &call.object).await;
+                return Err(if let_go { error.context(LetGo) } else { error });
+            }
+            if then == AfterDelete::Release {
+                lane.settle(&call.key, Settlement::Deleted);
+                lane.settled.forget(&call.key);
+                shared.observer.released(finalizer.remove(&lane.informer, &call.object).await?);
+            }
         }
-        Step::Nothing | Step::Add | Step::Update | Step::Reconcile | Step::Delete { .. } => {
-            lane.handler.call(Arc::clone(call)).await?;
-        }
+        Step::Nothing | Step::Add | Step::Update | Step::Reconcile => lane.handler.call(Arc::clone(call)).await?,
     }
     Ok(())
 }
@@ -138,20 +154,22 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
                     lane.settle(key, Settlement::Succeeded(version));
                 }
             }
+            lane.settled.succeeded(call);
             lane.note_error(key, None);
             close(shared, lane, call);
             return;
         }
         Err(fault) => fault,
     };
-    let (text, retry) = explain(shared, fault);
+    let Said { text, retry, let_go } = explain(shared, fault);
     let is_delete = call.event == EventType::Delete;
     // What the finalizer holds is never given up: it is parked, and stays.
-    let is_held = matches!(call.step, Step::Delete { then: AfterDelete::Release });
+    let is_held = lane.options.finalizer.is_some() && !let_go;
     if is_delete && retry == RetryKind::Permanent && !is_held {
         error!(handler = %lane.name, %key, uid = %call.object.life(), error = %text, "delete failed for good: the object is given up");
         shared.observer.gave_up();
         lane.settle(key, Settlement::Abandoned);
+        lane.settled.forget(key);
         lane.note_error(key, None);
         close(shared, lane, call);
         return;
@@ -165,8 +183,9 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
 /// Gives the key back after a call that settled its record.
 fn close(shared: &Shared, lane: &Lane, call: &Call) {
     if matches!(call.step, Step::Delete { then: AfterDelete::Successor }) {
-        // The next life waits in the cache, and no event will tell of it again.
-        shared.queue.add(lane.flow, &call.key, Wake::new(Cause::Change).resets_settle(true));
+        // The next life waits in the cache, and no event will tell of it again: nor would the report, were the queue ended.
+        let wake = Wake::new(Cause::Change).resets_settle(true);
+        shared.queue.with(|core, now| core.add_more(lane.flow, &call.key, wake, now));
     }
     let gone = matches!(call.step, Step::Delete { .. } | Step::Claim | Step::Release);
     let outcome = match call.requeue() {
@@ -192,11 +211,12 @@ fn explain(shared: &Shared, fault: Fault<Said>) -> Said {
         Fault::Error(said) => said,
         Fault::Panic(text) => {
             shared.observer.panicked();
-            (format!("panicked: {text}"), RetryKind::Backoff)
+            Said { text: format!("panicked: {text}"), retry: RetryKind::Backoff, let_go: false }
         }
         Fault::Deadline(deadline) => {
             shared.observer.timed_out();
-            (format!("dropped at its deadline of {deadline:?}"), RetryKind::Backoff)
+            let text = format!("dropped at its deadline of {deadline:?}");
+            Said { text, retry: RetryKind::Backoff, let_go: false }
         }
     }
 }

@@ -54,6 +54,7 @@ pub struct InformerConfig {
     pub(crate) page_size: Option<NonZeroU32>,
     pub(crate) watch_timeout: Duration,
     pub(crate) watch_grace: Duration,
+    pub(crate) watch_silence: Duration,
     pub(crate) read_timeout: Duration,
     pub(crate) on_missing: OnMissing,
     pub(crate) retry: RetryInterval,
@@ -70,6 +71,7 @@ impl Default for InformerConfig {
             page_size: NonZeroU32::new(500),
             watch_timeout: Duration::from_secs(5 * 60),
             watch_grace: Duration::from_secs(30),
+            watch_silence: Duration::from_secs(150),
             read_timeout: Duration::from_secs(60),
             on_missing: OnMissing::default(),
             retry: RetryInterval::default(),
@@ -136,10 +138,27 @@ impl InformerConfig {
         self
     }
 
-    /// How much longer than its timeout a watch may stay silent before it counts as stalled: 30 s by default.
+    /// How much longer than its timeout a watch may stay silent before it is dropped: 30 s by default. It matters where
+    /// that comes before [`watch_silence`](Self::watch_silence).
     #[must_use]
     pub fn watch_grace(mut self, grace: Duration) -> Self {
         self.watch_grace = grace;
+        self
+    }
+
+    /// How long a watch may stay silent before it is dropped and resumed from the last version seen, which loses nothing:
+    /// 2.5 minutes by default; between 4 seconds and a day.
+    ///
+    /// This bounds how long a half-open connection goes unnoticed, one on which nothing comes although nobody has closed
+    /// it: a machine on the way has forgotten it, or the server's machine is gone. A connection at work is not silent:
+    /// kube-apiserver sends a bookmark about once a minute, once the kind has changed anywhere in the cluster since the
+    /// watch began. Where nothing changes, and of Events, there is none: that costs a request every 75 to 113 seconds.
+    ///
+    /// The first such silence is taken for everyday life. It is told as a failure when the resumed watch fails, or is
+    /// silent as well.
+    #[must_use]
+    pub fn watch_silence(mut self, silence: Duration) -> Self {
+        self.watch_silence = silence.clamp(Duration::from_secs(4), Duration::from_secs(24 * 60 * 60));
         self
     }
 
@@ -179,6 +198,7 @@ impl InformerConfig {
         compare("page_size", &page(self), &page(other));
         compare("watch_timeout", &self.watch_timeout, &other.watch_timeout);
         compare("watch_grace", &self.watch_grace, &other.watch_grace);
+        compare("watch_silence", &self.watch_silence, &other.watch_silence);
         compare("read_timeout", &self.read_timeout, &other.read_timeout);
         compare("on_missing", &self.on_missing, &other.on_missing);
         compare("retry", &self.retry, &other.retry);

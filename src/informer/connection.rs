@@ -18,13 +18,16 @@ pub(super) fn describe(error: &kube::Error) -> (Kind, String) {
     if causes.iter().any(|cause| cause.is::<AuthError>()) || matches!(error, kube::Error::Auth(_)) {
         return (Kind::Unauthorized, "the kubeconfig's user gives no credentials (exec plugin, token file)".to_owned());
     }
-    if matches!(error, kube::Error::TlsRequired) || causes.iter().any(|cause| speaks_of_tls(&cause.to_string())) {
+    let io: Vec<_> = causes.iter().filter_map(|cause| cause.downcast_ref()).flat_map(io_kinds).collect();
+    // Closed in the middle of the handshake: as by a load balancer whose servers are away.
+    let closed = io.iter().any(|kind| matches!(kind, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset));
+    let insecure = !closed && causes.iter().any(|cause| speaks_of_tls(&cause.to_string()));
+    if insecure || matches!(error, kube::Error::TlsRequired) {
         return (Kind::Tls, format!("no secure connection ({root})"));
     }
     let address = causes.iter().find_map(|cause| address_in(&format!("{cause:?}")));
     let server = address.map_or_else(|| "the API server".to_owned(), |address| address.to_string());
-    let refused = causes.iter().filter_map(|cause| cause.downcast_ref::<io::Error>());
-    let detail = if refused.map(io::Error::kind).any(|kind| kind == io::ErrorKind::ConnectionRefused) {
+    let detail = if io.contains(&io::ErrorKind::ConnectionRefused) {
         format!("{server} refuses connections")
     } else {
         format!("no connection to {server} ({root})")
@@ -35,6 +38,11 @@ pub(super) fn describe(error: &kube::Error) -> (Kind, String) {
 /// The error and its causes, outermost first.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// What sorts of failure of the operating system an error stands for: one may carry another, which is not its cause.
+fn io_kinds(error: &io::Error) -> impl Iterator<Item = io::ErrorKind> {
+    std::iter::successors(Some(error), |error| error.get_ref()?.downcast_ref()).map(io::Error::kind)
 }
 
 /// TLS stacks are the user's choice, so their types cannot be asked for.

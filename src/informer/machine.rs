@@ -21,9 +21,14 @@
 //! 3. A watch resumes from the last version seen. If that is too old, or the watch fails again and again in a way that
 //!    may come from the version, a list follows.
 //! 4. A watch counts as well when it has sent something or has lived for a second. Then failures are forgotten.
+//! 5. A watch that is silent for too long is dropped and resumed: its connection may be open at this end only. `hearing`
+//!    tells that from a kind about which there is nothing to say.
 
 #[cfg(test)]
 mod bench;
+mod hearing;
+#[cfg(test)]
+mod silence;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -37,6 +42,7 @@ use rand::{Rng, RngExt as _};
 
 use super::config::{InformerConfig, OnMissing};
 use super::error::{InformerErrorKind as Kind, Verb};
+use hearing::Hearing;
 pub(super) use step::{Action, Effect, Failure, Input, Notice, PageRequest, Step, WatchRequest};
 
 /// A watch that lives longer than this is well.
@@ -69,6 +75,7 @@ pub(super) struct Machine {
     watch_failures: u32,
     // Those of `watch_failures` that may come from the version. Only a frame ends this row.
     suspects: u32,
+    hearing: Hearing,
     // When a watch was last given up for a list.
     relisted: Option<Timestamp>,
     trouble: Option<Trouble>,
@@ -130,6 +137,7 @@ impl Machine {
             list_failures: 0,
             watch_failures: 0,
             suspects: 0,
+            hearing: Hearing::default(),
             relisted: None,
             trouble: None,
             started_without: false,
@@ -259,16 +267,18 @@ impl Machine {
         match input {
             Input::Event { version } | Input::Bookmark { version } => {
                 self.suspects = 0;
+                self.hearing = Hearing::Frames;
                 self.seen(version);
-                self.well(watching, now)
+                self.well(watching, now, now)
             }
-            Input::Tick if watching.is_well => {
-                // It was silent for longer than the server was to let it live.
-                let stalled = Failure { kind: Kind::Stalled, retry_after: None };
-                self.watch_failed(stalled, now, rng)
+            Input::Tick if watching.is_well => self.silent(now, rng),
+            Input::Tick => self.well(watching, watching.opened, now),
+            Input::WatchEnded if lived => {
+                self.hearing = self.hearing.ended();
+                self.watch_failures = 0;
+                let notice = self.recovered(None, now);
+                Step { notice, ..self.resume(rng) }
             }
-            Input::Tick => self.well(watching, now),
-            Input::WatchEnded if lived => self.resume(rng),
             Input::WatchEnded => self.ended_at_once(now, rng),
             // A connection that breaks after a while is everyday life: resume. If that fails, it is told.
             Input::WatchFailed(Failure { kind: Kind::Unreachable, .. }) if lived => {
@@ -276,17 +286,32 @@ impl Machine {
             }
             Input::WatchFailed(failure) => self.watch_failed(failure, now, rng),
             Input::Page { .. } | Input::ListFailed(_) | Input::WatchOpened => {
-                quietly(Action::Read { until: self.silent_until(watching, now) })
+                quietly(Action::Read { until: self.silent_until(watching, now, now) })
             }
         }
     }
 
-    /// The watch is well: failures are forgotten.
-    fn well(&mut self, watching: Watching, now: Timestamp) -> Step {
-        self.watch_failures = 0;
+    /// The watch is well: failures are forgotten. Its last sign of life came at `heard`.
+    fn well(&mut self, watching: Watching, heard: Timestamp, now: Timestamp) -> Step {
         self.state = State::Watching(Watching { is_well: true, ..watching });
-        let notice = self.recovered(None, now);
-        Step { effect: Effect::None, notice, action: Action::Read { until: self.silent_until(watching, now) } }
+        // Where nothing comes, a second without a failure is no news.
+        let notice = if self.hearing == Hearing::Nothing {
+            Notice::None
+        } else {
+            self.watch_failures = 0;
+            self.recovered(None, now)
+        };
+        Step { effect: Effect::None, notice, action: Action::Read { until: self.silent_until(watching, heard, now) } }
+    }
+
+    /// Nothing has come for too long.
+    fn silent(&mut self, now: Timestamp, rng: &mut impl Rng) -> Step {
+        self.hearing = self.hearing.silent();
+        if self.hearing == Hearing::Nothing {
+            return self.watch_failed(Failure { kind: Kind::Stalled, retry_after: None }, now, rng);
+        }
+        // As with a connection that breaks: everyday life. If resuming fails, it is told.
+        Step { notice: Notice::Quiet, ..self.resume(rng) }
     }
 
     fn ended_at_once(&mut self, now: Timestamp, rng: &mut impl Rng) -> Step {
@@ -357,8 +382,8 @@ impl Machine {
     }
 
     fn open(&mut self, version: ResourceVersion, rng: &mut impl Rng) -> Action {
-        let drawn = self.config.watch_timeout.mul_f64(1.0 + rng.random::<f64>());
-        let timeout = Duration::from_secs(drawn.as_secs().max(1));
+        let config = &self.config;
+        let timeout = self.hearing.timeout(config.watch_timeout, config.watch_silence, rng.random());
         self.state = State::Opening { timeout };
         Action::Watch(WatchRequest { version, timeout_seconds: timeout.as_secs() })
     }
@@ -368,9 +393,9 @@ impl Machine {
         PageRequest { limit, continue_token: listing.continue_token.clone() }
     }
 
-    /// Until when a watch may be silent: the server should have ended it by then.
-    fn silent_until(&self, watching: Watching, now: Timestamp) -> Timestamp {
-        now + watching.timeout + self.config.watch_grace
+    /// Until when a watch may be silent whose last sign of life came at `heard`.
+    fn silent_until(&self, watching: Watching, heard: Timestamp, now: Timestamp) -> Timestamp {
+        (heard + self.config.watch_silence).min(now + watching.timeout + self.config.watch_grace)
     }
 
     /// Moves the point from which a watch resumes; late duplicates do not move it back.

@@ -3,8 +3,8 @@
 //! For those few places where the cache's word is not enough. Nothing of the object but its metadata is asked for, so a
 //! Secret's content does not travel.
 
-use http::Request;
 use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use kube::client::Body;
 use kubehandler_core::ObjectKey;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::error::{InformerErrorKind as Kind, Verb};
 use super::machine::PageRequest;
 use super::shared::Informer;
-use super::source::{METADATA, RequestError, Source, retry_after, status_error};
+use super::source::{METADATA, RequestError, Source};
 use super::split::OBJECT_MAX;
 use super::target::Target;
 use crate::cache::StoredObject;
@@ -67,21 +67,16 @@ impl Informer {
         let limit = self.config.read_timeout;
         let source = Source::new(self.client.clone(), self.target.clone(), limit);
         let answer = source.answer(verb, request).await?;
-        let code = answer.status().as_u16();
-        let asked = retry_after(answer.headers());
-        let body = answer.into_body();
-        if !(200..300).contains(&code) {
-            let status = source.status_of(body).await;
+        let code = answer.status();
+        if !code.is_success() {
+            let (status, error) = source.refused(verb, answer).await;
             return match code {
-                404 if status.is_gone(key.name()) => Ok(Answer::Gone),
-                409 => Ok(Answer::Conflict),
-                _ => {
-                    let error = status_error(verb, &self.target, code, &status);
-                    Err(RequestError { retry_after: asked.or(error.retry_after), ..error })
-                }
+                StatusCode::NOT_FOUND if status.is_gone(key.name()) => Ok(Answer::Gone),
+                StatusCode::CONFLICT => Ok(Answer::Conflict),
+                _ => Err(error),
             };
         }
-        match timeout(limit, Limited::new(body, OBJECT_MAX).collect()).await {
+        match timeout(limit, Limited::new(answer.into_body(), OBJECT_MAX).collect()).await {
             Err(_) => Err(source.failed(verb, Kind::Stalled, "the answer stalled")),
             Ok(Err(_)) => Err(source.failed(verb, Kind::Truncated, "the answer ended in the middle")),
             Ok(Ok(body)) => StoredObject::parse(&body.to_bytes(), &self.target.types(), false)

@@ -109,7 +109,7 @@ impl Source {
     async fn send(&self, verb: Verb, uri: String) -> Result<Body, RequestError> {
         let request = Request::get(uri).header(ACCEPT, self.accept(verb)).body(Body::empty());
         let answer = self.answer(verb, request).await?;
-        if answer.status().is_success() { Ok(answer.into_body()) } else { Err(self.refused(verb, answer).await) }
+        if answer.status().is_success() { Ok(answer.into_body()) } else { Err(self.refused(verb, answer).await.1) }
     }
 
     /// Sends a request and waits for the answer's head, whatever it says.
@@ -146,18 +146,18 @@ impl Source {
         RequestError::new(verb, &self.target, kind, detail)
     }
 
-    /// What an answer with an error's status code means.
-    async fn refused(&self, verb: Verb, answer: Response<Body>) -> RequestError {
+    /// What an answer with an error's status code says, and what it means.
+    pub(super) async fn refused(&self, verb: Verb, answer: Response<Body>) -> (Status, RequestError) {
         let code = answer.status().as_u16();
         let asked = retry_after(answer.headers());
         let status = self.status_of(answer.into_body()).await;
         let mut error = status_error(verb, &self.target, code, &status);
         error.retry_after = asked.or(error.retry_after);
-        error
+        (status, error)
     }
 
     /// The `Status` in an error's body, or an empty one.
-    pub(super) async fn status_of(&self, mut body: Body) -> Status {
+    async fn status_of(&self, mut body: Body) -> Status {
         let mut text = Vec::new();
         let read = async {
             while let Some(Ok(frame)) = body.frame().await {
@@ -368,7 +368,7 @@ pub(super) fn quoted(message: &str) -> String {
     text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }

@@ -37,7 +37,8 @@
 //!   `/healthz`, `/livez`, `/readyz`.
 //! - **Reads:** one resource version for everything; lists with `limit` and `continue` on a consistent snapshot, `resourceVersion` and
 //!   `resourceVersionMatch`; label and field selectors; `PartialObjectMetadata` and `Table`.
-//! - **Watches:** from a version or from the present, with bookmarks, `sendInitialEvents` (which can be refused or ignored:
+//! - **Watches:** from a version or from the present, with bookmarks (none of events, as the real server keeps no watch cache
+//!   of them), `sendInitialEvents` (which can be refused or ignored:
 //!   [`InitialEvents`]), `timeoutSeconds`; a change out of the selection is `DELETED`, into it `ADDED`; 410 as an event or as a status
 //!   ([`ExpiredWatch`]).
 //! - **Writes:** create with `generateName`, replace, JSON, merge and strategic merge patches, server-side apply with ownership of
@@ -58,6 +59,7 @@
 //! - **Answers are JSON only.** A client that takes nothing but protobuf, CBOR or YAML is refused with 406. A real server indents JSON for
 //!   `curl` and `?pretty=true`; this one does not.
 //! - **No watch cache.** Lists from version 0 are never stale, watches never behind; `resourceVersion=0` costs what any list costs.
+//!   Bookmarks name the newest version of all; the real server's name the newest of their kind, and do not come before there is one.
 //! - **History is limited by number, not by time** ([`ApiServerBuilder::history_limit`]); nothing expires by waiting.
 //! - **Messages that quote Go** (JSON syntax errors, printed structs, differences between pods) have other words; a secret's content,
 //!   which the real server quotes back in some errors, is left out of all.

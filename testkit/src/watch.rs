@@ -179,7 +179,7 @@ impl Watcher {
 
     /// Waits for something to do; returns the stream's end if that is what came.
     async fn wait(&mut self) -> Option<Item> {
-        let bookmarks = self.request.options.allow_bookmarks;
+        let bookmarks = self.request.options.allow_bookmarks && self.request.target.resource.is_cached();
         let woke = tokio::select! {
             biased;
             end = cut(&self.request.connection, &mut self.interrupt) => Woke::Ended(end),

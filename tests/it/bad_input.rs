@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::client::Client;
 use kubehandler::{DefaultHandler, EventLoop, InformerErrorKind, InformerFactory, RunError, SyncError};
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::support::kinds::Strict;
@@ -163,6 +163,24 @@ fn a_server_that_does_not_listen_is_named_with_what_to_check() {
         let address = listener.local_addr().unwrap();
         drop(listener);
         let config = kube::Config::new(format!("http://{address}").parse().unwrap());
+        let error = sync_error(Client::try_from(config).unwrap(), Duration::from_millis(500)).await;
+        assert_is(&error, InformerErrorKind::Unreachable, &["configmaps", "server address in the kubeconfig"]);
+    });
+}
+
+/// As a load balancer does whose servers are away, or that is restarted.
+#[test]
+fn a_connection_that_is_closed_before_it_is_secure_is_no_matter_of_certificates() {
+    on_embedded_with_threads(async |_world| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                // What is read is not answered with a reset, which would be another case.
+                let _ = connection.read(&mut [0; 4096]).await;
+            }
+        });
+        let config = kube::Config::new(format!("https://{address}").parse().unwrap());
         let error = sync_error(Client::try_from(config).unwrap(), Duration::from_millis(500)).await;
         assert_is(&error, InformerErrorKind::Unreachable, &["configmaps", "server address in the kubeconfig"]);
     });

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use kubehandler::{EventLoop, HandlerOptions, KeyState, RegisterError, SharedInformer, strip_finalizer};
 use serde_json::json;
 
 use crate::support::network::Sent;
-use crate::support::{Function, Outcome, Recorder, Running, World, eventually, on_both, on_embedded, quiet};
+use crate::support::{
+    Function, Gate, Outcome, Recorder, Running, World, eventually, on_both, on_embedded, quiet, time_passes,
+};
+
+mod selectors;
 
 const OURS: &str = "example.com/it";
 const THEIRS: &str = "example.org/other";
@@ -39,7 +43,7 @@ async fn gone(world: &World, name: &str) {
     while finalizers(world, name).await.is_some() {
         assert!(patience > 0, "{name} is still there");
         patience -= 1;
-        crate::support::time_passes(Duration::from_millis(50)).await;
+        time_passes(Duration::from_millis(50)).await;
     }
 }
 
@@ -112,7 +116,7 @@ fn a_right_that_is_missing_is_told_with_what_to_grant() {
         let snapshot = running.handle.snapshot();
         let key = snapshot.keys.first().expect("it is retried");
         assert!(matches!(key.state, KeyState::Backoff { .. }), "{key:?}");
-        assert_eq!(key.record, "Unseen");
+        assert_eq!(key.record, "Claiming");
         let error = key.last_error.as_deref().unwrap();
         for part in [OURS, "cannot patch configmaps", r#"verbs ["get", "patch"]"#] {
             assert!(error.contains(part), "{part}: {error}");
@@ -138,7 +142,7 @@ fn a_delete_that_fails_keeps_the_object() {
         let (recorder, _running) = start(world).await;
         world.create("a", "1").await;
         recorder.tells("a", ["add 1"]).await;
-        let gate = crate::support::Gate::closed();
+        let gate = Gate::closed();
         recorder.script(Function::Delete, "a", [Outcome::Fail, Outcome::Fail, gate.then(Outcome::Ok)]);
         world.delete("a").await;
         recorder.tells("a", ["add 1", "delete 1 failed", "delete 1 failed", "delete 1 running"]).await;
@@ -253,51 +257,6 @@ fn a_life_that_lost_the_finalizer_gets_it_back_with_its_next_call() {
     });
 }
 
-fn selected(world: &World) -> SharedInformer<ConfigMap> {
-    world.informers.configured(world.config().label_selector("watched=yes"))
-}
-
-#[test]
-fn an_object_that_leaves_the_selector_is_deleted_and_loses_the_finalizer() {
-    on_both(async |world| {
-        let recorder = world.recorder_of("selected", selected(world)).options(options());
-        let _running = world.run(&[&recorder], 1).await;
-        world.create_labelled("a", "1", &[("watched", "yes")]).await;
-        recorder.tells("a", ["add 1"]).await;
-        world.label("a", "watched", None).await;
-        recorder.settles("a", ["add 1", "delete 1"]).await;
-        assert_eq!(
-            finalizers(world, "a").await.unwrap(),
-            [""; 0],
-            "it lives on, and nobody would be left to remove it"
-        );
-        world.label("a", "watched", Some("yes")).await;
-        recorder.settles("a", ["add 1", "delete 1", "add 1"]).await;
-        assert_eq!(finalizers(world, "a").await.unwrap(), [OURS]);
-    });
-}
-
-#[test]
-fn an_object_that_comes_back_during_its_delete_is_added_after_it() {
-    on_both(async |world| {
-        let recorder = world.recorder_of("selected", selected(world)).options(options());
-        let _running = world.run(&[&recorder], 1).await;
-        world.create_labelled("a", "1", &[("watched", "yes")]).await;
-        recorder.tells("a", ["add 1"]).await;
-        let gate = recorder.hold(Function::Delete, "a");
-        world.label("a", "watched", None).await;
-        recorder.is_in(Function::Delete, "a").await;
-        world.label("a", "watched", Some("yes")).await;
-        quiet().await;
-        gate.open();
-        eventually("it is added again", || recorder.story("a").last().is_some_and(|call| !call.starts_with("delete")))
-            .await;
-        quiet().await;
-        assert_eq!(recorder.story("a")[..3], ["add 1", "delete 1", "add 1"]);
-        assert_eq!(finalizers(world, "a").await.unwrap(), [OURS]);
-    });
-}
-
 #[test]
 fn a_conflict_is_looked_at_again_and_others_finalizers_stay() {
     on_both(async |world| {
@@ -355,6 +314,65 @@ fn a_delete_that_fails_for_good_is_parked_and_the_finalizer_stays() {
 }
 
 #[test]
+fn a_delete_that_fails_for_good_is_given_up_when_the_finalizer_is_gone() {
+    on_both(async |world| {
+        let (recorder, running) = start(world).await;
+        world.create("a", "1").await;
+        recorder.tells("a", ["add 1"]).await;
+        recorder.always(Function::Delete, "a", Outcome::Permanent);
+        world.delete("a").await;
+        recorder.settles("a", ["add 1", "delete 1 failed for good"]).await;
+        // As people do who have lost patience.
+        set_finalizers(world, "a", &[]).await;
+        gone(world, "a").await;
+        recorder.settles("a", ["add 1", "delete 1 failed for good", "delete 1 failed for good"]).await;
+        assert_eq!(running.handle.snapshot().keys, [], "nothing is left to be released");
+        assert_eq!(running.stop().await.calls.given_up, 1);
+    });
+}
+
+#[test]
+fn an_error_is_forgotten_with_what_it_was_about() {
+    on_embedded(async |world| {
+        let (recorder, running) = start(world).await;
+        world.create("a", "1").await;
+        recorder.tells("a", ["add 1"]).await;
+        set_finalizers(world, "a", &[OURS, THEIRS]).await;
+        recorder.tells("a", ["add 1", "update 1"]).await;
+        let forbidden = world.network.answer(403, Sent::is_patch);
+        world.delete("a").await;
+        recorder.settles("a", ["add 1", "update 1", "delete 1"]).await;
+        set_finalizers(world, "a", &[THEIRS]).await;
+        quiet().await;
+        set_finalizers(world, "a", &[]).await;
+        drop(forbidden);
+        let gate = recorder.hold(Function::Add, "a");
+        let object = json!({"metadata": {"name": "a", "finalizers": [OURS]}, "data": {"value": "2"}});
+        let api: Api<ConfigMap> = world.api();
+        api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.expect("it is made");
+        recorder.is_in(Function::Add, "a").await;
+        assert_eq!(running.handle.snapshot().keys[0].last_error, None, "that was another life's");
+        gate.open();
+    });
+}
+
+#[test]
+fn a_finalizer_that_the_cap_gave_up_to_add_is_tried_again_by_a_resync() {
+    on_embedded(async |world| {
+        let cap = std::num::NonZeroU32::new(1).unwrap();
+        let options = options().retry_cap(cap).resync(Duration::from_secs(60));
+        let _refused = world.network.answer_times(2, 500, Sent::is_patch);
+        let (recorder, running) = world.start_with(1, options).await;
+        world.create("a", "1").await;
+        quiet().await;
+        assert_eq!(running.handle.snapshot().keys[0].state, KeyState::Parked { by_cap: true });
+        time_passes(Duration::from_secs(61)).await;
+        quiet().await;
+        assert_eq!(recorder.story("a").first().unwrap(), "add 1");
+    });
+}
+
+#[test]
 fn a_drain_waits_for_a_running_delete_and_its_finalizer() {
     on_both(async |world| {
         let (recorder, running) = start(world).await;
@@ -403,7 +421,9 @@ fn a_finalizer_is_named_well_and_belongs_to_one_handler_of_a_resource() {
         assert!(matches!(&error, RegisterError::BadFinalizer { .. }), "{error:?}");
         assert!(error.to_string().contains("example.com/bad"), "it says how: {error}");
         event_loop.register(world.recorder("first").options(options())).unwrap();
-        let error = event_loop.register(world.recorder_of("second", selected(world)).options(options())).unwrap_err();
+        let error = event_loop
+            .register(world.recorder_of("second", selectors::selected(world)).options(options()))
+            .unwrap_err();
         assert!(matches!(&error, RegisterError::FinalizerTaken { .. }), "{error:?}");
         assert!(error.to_string().contains("`first`"), "{error}");
     });

@@ -1,117 +1,60 @@
-//! The server goes and comes back in the middle of 1,000 changes: nothing is lost, and every life's calls are in order.
+//! The server goes and comes back, or the way to it does, in the middle of 1,000 changes: nothing is lost, and every life's
+//! calls are in order. `tests/chaos` is the same at length, with every fault there is.
 //!
 //! The embedded server cuts all connections; the real one is killed with SIGKILL and started again, for which the test
 //! starts a control plane of its own.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kubehandler_testcluster::Cluster;
-use serde_json::json;
+use tokio::time::Instant;
 
-use crate::support::recorder::{End, Recorded};
+use crate::support::network::Sent;
+use crate::support::storm::{self, Writer};
 use crate::support::wait::becomes;
-use crate::support::world::config_map;
-use crate::support::{Function, Outcome, World, is_real, on_cluster, on_embedded, time_passes};
+use crate::support::{Function, Outcome, World, eventually, is_real, on_both, on_cluster, on_embedded, time_passes};
 
 const WRITERS: usize = 10;
 const CHANGES_EACH: usize = 100;
 const CHANGES: usize = WRITERS * CHANGES_EACH;
 
-/// One of the changes to an object.
-enum Change {
-    Create,
-    Modify,
-    Delete,
-}
-
-/// Makes a change, again and again while the server is away. An answer that was lost shows as a conflict later.
-async fn make(api: &Api<ConfigMap>, name: &str, change: &Change, value: &str) {
-    loop {
-        let result = match change {
-            Change::Create => api.create(&PostParams::default(), &config_map(name, value, &[])).await.map(drop),
-            Change::Modify => {
-                let patch = json!({"data": {"value": value}});
-                api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop)
-            }
-            Change::Delete => api.delete(name, &DeleteParams::default()).await.map(drop),
-        };
-        match result {
-            Ok(()) => return,
-            Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => return,
-            Err(_) => time_passes(Duration::from_millis(20)).await,
-        }
-    }
-}
-
-/// Changes ten objects of its own: creates, modifies, deletes and creates again, in a fixed pattern.
-async fn write(api: Api<ConfigMap>, writer: usize, done: &AtomicUsize) {
-    let mut exists = [false; 10];
-    for round in 0..CHANGES_EACH {
-        let object = (round * 7 + writer) % exists.len();
-        let change = match (exists[object], (round / 10 + object) % 4) {
-            (false, _) => Change::Create,
-            (true, 3) => Change::Delete,
-            (true, _) => Change::Modify,
-        };
-        make(&api, &format!("w{writer}-{object}"), &change, &round.to_string()).await;
-        exists[object] = !matches!(change, Change::Delete);
-        done.fetch_add(1, Ordering::SeqCst);
-        time_passes(Duration::from_millis(3)).await;
-    }
-}
-
-/// What the handler believes to exist: names and versions, from the calls it settled.
-fn view(calls: &[Recorded]) -> BTreeMap<String, String> {
-    let mut view = BTreeMap::new();
-    for call in calls.iter().filter(|call| call.end() == Some(End::Ok)) {
-        match call.function {
-            Function::Delete => view.remove(call.key.name()),
-            Function::Add | Function::Update | Function::Reconcile => {
-                view.insert(call.key.name().to_owned(), call.version.clone())
-            }
-        };
-    }
-    view
-}
-
-/// What the server says exists.
-async fn truth(api: &Api<ConfigMap>) -> BTreeMap<String, String> {
-    let objects = api.list(&ListParams::default()).await.expect("the server is back");
-    let named = objects
-        .items
-        .into_iter()
-        .map(|object| (object.metadata.name.unwrap_or_default(), object.metadata.resource_version.unwrap_or_default()));
-    named.filter(|(name, _)| name.starts_with('w')).collect()
-}
-
 /// 1,000 changes with `interruption` in the middle, at three and at six tenths of them.
 async fn storm(world: &World, mut interruption: impl AsyncFnMut()) {
     let (recorder, running) = world.start(4).await;
     recorder.otherwise(Outcome::Slowly(Duration::from_millis(2), Box::new(Outcome::Ok)));
+    recorder.every(50, Outcome::Fail);
+    recorder.forget_objects();
     for writer in 0..WRITERS {
         // A few calls fail, so that retries and restarts meet.
         recorder.script(Function::Update, &format!("w{writer}-0"), [Outcome::Fail, Outcome::Ok, Outcome::Panic]);
         recorder.script(Function::Delete, &format!("w{writer}-1"), [Outcome::Fail, Outcome::Fail]);
     }
-    let (api, done) = (world.api::<ConfigMap>(), AtomicUsize::new(0));
-    let writers = (0..WRITERS).map(|writer| write(api.clone(), writer, &done));
+    let api = world.api::<ConfigMap>();
+    let writers: Vec<_> = (0..WRITERS).map(|number| Writer::new(api.clone(), number, 10).padded(1000)).collect();
+    let done = || writers.iter().map(Writer::changes).sum::<usize>();
+    let changes = writers.iter().map(async |writer| {
+        for _ in 0..CHANGES_EACH {
+            writer.change().await;
+            time_passes(Duration::from_millis(3)).await;
+        }
+    });
     let interruptions = async {
         for share in [3, 6] {
-            while done.load(Ordering::SeqCst) < CHANGES * share / 10 {
+            while done() < CHANGES * share / 10 {
                 time_passes(Duration::from_millis(5)).await;
             }
             interruption().await;
+            let (marker, since) = (format!("marker-{share}"), Instant::now());
+            world.create(&marker, "-").await;
+            eventually("the handler has caught up", || recorder.has_settled(&marker, since)).await;
         }
     };
-    futures::future::join(futures::future::join_all(writers), interruptions).await;
-    assert_eq!(done.load(Ordering::SeqCst), CHANGES);
-    let truth = truth(&api).await;
+    futures::future::join(futures::future::join_all(changes), interruptions).await;
+    assert_eq!(done(), CHANGES);
+    let truth = storm::truth(&api).await;
     assert!(truth.len() > 30, "{} objects are left", truth.len());
-    becomes("the handler's view is the server's", truth, || view(&recorder.calls())).await;
+    becomes("the handler's view is the server's", truth, || storm::view(&recorder.calls())).await;
     let report = running.stop().await;
     assert!(report.is_clean(), "{report}");
     // The order of every life's calls is checked after each test (`support::contract`).
@@ -146,6 +89,47 @@ fn a_restart_that_forgets_the_servers_history_loses_nothing() {
             .await;
         });
     }
+}
+
+#[test]
+fn connections_that_break_in_the_middle_of_1000_changes_lose_nothing() {
+    on_both(async |world| {
+        storm(world, async || {
+            world.network.drop_connections();
+            world.network.cut();
+            time_passes(Duration::from_secs(1)).await;
+            world.network.heal();
+        })
+        .await;
+        assert_eq!(world.network.count(Sent::is_list), 1, "watches are resumed without a list");
+    });
+}
+
+/// Minutes of silence need virtual time; `tests/chaos` does the same to a real connection, with a short bound.
+#[test]
+fn connections_that_stall_in_the_middle_of_1000_changes_lose_nothing() {
+    on_embedded(async |world| {
+        storm(world, async || world.network.stall()).await;
+        assert_eq!(world.network.count(Sent::is_list), 1, "watches are resumed without a list");
+    });
+}
+
+/// `tests/chaos` has kube-apiserver itself refuse.
+#[test]
+fn a_server_that_answers_429_in_the_middle_of_1000_changes_is_not_pressed_and_loses_nothing() {
+    on_both(async |world| {
+        storm(world, async || {
+            let before = world.network.count(|_| true);
+            let refusing = world.network.answer(429, |_| true);
+            world.network.drop_connections();
+            time_passes(Duration::from_secs(4)).await;
+            drop(refusing);
+            let asked = world.network.count(|_| true) - before;
+            // Waits of at least 0.4, 0.8, 1.6 s.
+            assert!((1..=4).contains(&asked), "asked {asked} times in 4 s");
+        })
+        .await;
+    });
 }
 
 fn restart(cluster: &mut Cluster) {

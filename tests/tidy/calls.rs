@@ -10,6 +10,7 @@ pub(crate) const REAL_TIME: &[(&str, &str)] = &[
         "sample-controller/tests/sample/stage.rs",
         "waits on the clock that each test of the in-process controller pauses",
     ),
+    ("benches/backpressure.rs", "imitates a slow handler: what is measured happens in real time"),
     ("testkit/tests/it/robust.rs", "waits on the paused clock of the runtime that it builds"),
     ("tests/it/support/wait.rs", "waits for the real kube-apiserver, where that is chosen; else on a paused clock"),
     ("testcluster/src/process.rs", "waits for processes of the operating system, in blocking code without a runtime"),

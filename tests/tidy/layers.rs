@@ -45,6 +45,9 @@ const WILD: &[&str] = &[
 /// What core's parts speak of, by module and by re-export.
 const VOCABULARY: &[&str] = &["event", "key", "version", "EventType", "Life", "ObjectKey", "ResourceVersion"];
 
+/// The vocabulary, and where records are kept.
+const DISPATCH: &[&str] = &["event", "key", "keyed", "version", "EventType", "Life", "ObjectKey", "ResourceVersion"];
+
 /// Every rule.
 pub(crate) const LAYERS: &[Layer] = &[
     Layer { package: "core", part: "", may_know: None, must_not_know: WILD },
@@ -54,8 +57,9 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_know: None,
         must_not_know: &["tokio", "tokio_util", "futures", "kube", "k8s_openapi", "kubehandler", "tracing"],
     },
-    Layer { package: "core", part: "dispatch", may_know: Some(VOCABULARY), must_not_know: &[] },
-    Layer { package: "core", part: "queue", may_know: Some(&["time", "Timestamp"]), must_not_know: &[] },
+    Layer { package: "core", part: "dispatch", may_know: Some(DISPATCH), must_not_know: &[] },
+    Layer { package: "core", part: "keyed", may_know: Some(&[]), must_not_know: &[] },
+    Layer { package: "core", part: "queue", may_know: Some(&["keyed", "time", "Timestamp"]), must_not_know: &[] },
     Layer { package: "core", part: "store", may_know: Some(VOCABULARY), must_not_know: &[] },
     Layer {
         package: "",

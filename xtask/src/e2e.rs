@@ -18,7 +18,10 @@ use crate::{
 pub(crate) const SERVER_VARIABLE: &str = "KUBEHANDLER_TEST_SERVER";
 
 /// Every test target, in whichever package, that means something on a real control plane.
-const SUITES: &[&str] = &["cluster", "it", "parity", "sample"];
+const SUITES: &[&str] = &["chaos", "cluster", "it", "parity", "sample"];
+
+/// How often the suite `chaos` kills kube-apiserver.
+const KILLS_VARIABLE: &str = "KUBEHANDLER_CHAOS_KILLS";
 
 /// Runs the end-to-end and differential suites against a fresh real control plane.
 ///
@@ -35,17 +38,26 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     rounds: u32,
 
+    /// How often the suite `chaos` kills kube-apiserver.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    kills: u32,
+
     /// Arguments for the test binaries, such as a part of a test's name.
     #[arg(last = true, value_name = "ARGS")]
     rest: Vec<OsString>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    run_rounds(&arguments.suite, arguments.rounds, &arguments.rest)
+impl Arguments {
+    /// All suites.
+    pub(crate) fn all(rounds: u32, kills: u32) -> Self {
+        Self { suite: Vec::new(), rounds, kills, rest: Vec::new() }
+    }
 }
 
-/// Runs these suites (none: all) so many times.
-pub(crate) fn run_rounds(suites: &[String], rounds: u32, rest: &[OsString]) -> anyhow::Result<ExitCode> {
+/// Runs the suites (none: all) so many times.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { suite: suites, rounds, kills, rest } = arguments;
+    let rounds = *rounds;
     let signals = Signals::catch()?;
     let metadata = Metadata::read()?;
     let suites: Vec<_> =
@@ -79,7 +91,7 @@ pub(crate) fn run_rounds(suites: &[String], rounds: u32, rest: &[OsString]) -> a
         }
         let cluster = Cluster::builder().controller_manager(true).start()?;
         let mut command = test(&["--no-fail-fast"]);
-        command.arg("--").args(rest).env(SERVER_VARIABLE, "real");
+        command.arg("--").args(rest).env(SERVER_VARIABLE, "real").env(KILLS_VARIABLE, kills.to_string());
         let status = signals.run(cluster.environment(&mut command)?)?;
         if !status.success() {
             cluster.show_logs();

@@ -11,6 +11,7 @@ mod features;
 mod manifests;
 mod mutants;
 mod nightly;
+mod races;
 mod record;
 mod signals;
 
@@ -33,6 +34,7 @@ enum Task {
     Record(record::Arguments),
     Bench(bench::Arguments),
     Mutants(mutants::Arguments),
+    Races(races::Arguments),
     Nightly(nightly::Arguments),
     Features(features::Arguments),
     Manifests(manifests::Arguments),
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Task::Record(arguments) => record::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
+        Task::Races(arguments) => races::run(&arguments),
         Task::Nightly(arguments) => Ok(nightly::run(&arguments)),
         Task::Features(arguments) => features::run(&arguments),
         Task::Manifests(arguments) => manifests::run(&arguments),

@@ -10,11 +10,11 @@ use std::{
 use crate::{
     bench,
     cargo::cargo,
-    e2e, mutants,
+    e2e, mutants, races,
     signals::{Signals, exit_code},
 };
 
-/// Runs what is too long for CI: long property tests, end-to-end rounds, mutants, benchmarks in full.
+/// Runs what is too long for CI: long property tests, many schedules, end-to-end rounds, mutants, benchmarks in full.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How many cases each property test draws (`PROPTEST_CASES`); CI draws 256.
@@ -24,12 +24,20 @@ pub(crate) struct Arguments {
     /// How often the end-to-end suites run, each time with a fresh control plane.
     #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: u32,
+
+    /// How often the suite `chaos` kills kube-apiserver in each round; CI kills it 3 times.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    kills: u32,
 }
+
+/// How many times as many schedules as in CI.
+const RACES_FACTOR: u32 = 20;
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let mut summary = Summary::default();
     summary.add("property tests", || property_tests(arguments.cases));
-    summary.add("end-to-end rounds", || e2e::run_rounds(&[], arguments.rounds, &[]));
+    summary.add("races", || races::search(RACES_FACTOR * races::ITERATIONS, None, None));
+    summary.add("end-to-end rounds", || e2e::run(&e2e::Arguments::all(arguments.rounds, arguments.kills)));
     summary.add("mutants", || mutants::run_over(&[], 1));
     summary.add("benchmarks", || bench::run_benches(false, &[], &[]));
     summary.print()

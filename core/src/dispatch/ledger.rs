@@ -6,10 +6,11 @@
 //!   it reports a removal ([`Ledger::removed`]) under the same lock under which it removes, and decisions are made under
 //!   that lock too.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::decide::{AfterDelete, Phase, Seen, Step, WhenUnchanged, decide};
 use super::record::Record;
+use super::records::Records;
 use crate::{Life, ObjectKey, ResourceVersion};
 
 /// The last known state of an object that the cache no longer holds.
@@ -35,7 +36,8 @@ pub enum Decision<T> {
 /// How a call, or a write of the finalizer, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settlement<'a> {
-    /// A call returned Ok; the version is the one that it was given. A `delete` so ended leaves nothing to do.
+    /// A call returned Ok; the version is the one that it was given. A `delete` so ended leaves nothing to do but, if the
+    /// object goes again before anybody looks, to remove the finalizer.
     Succeeded(&'a ResourceVersion),
     /// It failed and will be made again.
     Failed,
@@ -55,7 +57,7 @@ pub enum Settlement<'a> {
 pub struct Ledger<T> {
     // Whether the handler asks for a finalizer.
     finalizer: bool,
-    records: HashMap<ObjectKey, Record>,
+    records: Records,
     // Apart from the records because few keys have one at a time: L1.
     tombstones: HashMap<ObjectKey, Tombstone<T>>,
 }
@@ -64,7 +66,7 @@ impl<T: Clone> Ledger<T> {
     /// An empty ledger: every key is Unseen. `finalizer`: whether the handler asks for one.
     #[must_use]
     pub fn new(finalizer: bool) -> Self {
-        Self { finalizer, records: HashMap::new(), tombstones: HashMap::new() }
+        Self { finalizer, records: Records::new(), tombstones: HashMap::new() }
     }
 
     /// The record under `key`, `None` while it is Unseen.
@@ -93,13 +95,23 @@ impl<T: Clone> Ledger<T> {
         keys
     }
 
-    /// The cache has removed the object of this life. Keeps what a later `delete` needs; an object that the handler
-    /// has not met or is done with, or a life other than the one it is busy with, leaves nothing behind.
-    pub fn removed(&mut self, key: &ObjectKey, life: &Life, last: T, may_be_stale: bool) {
-        let owed = |record: &Record| record.life() == life && !matches!(record, Record::Finished { .. });
-        if self.records.get(key).is_some_and(owed) {
-            self.tombstones.insert(key.clone(), Tombstone { last, may_be_stale });
+    /// The cache has removed the object of this life, whose last state had this phase. Keeps what a later `delete` needs;
+    /// an object that the handler has not met or is done with, or a life other than the one it is busy with, leaves
+    /// nothing behind.
+    pub fn removed(&mut self, key: &ObjectKey, life: &Life, tombstone: Tombstone<T>, phase: Phase) {
+        match self.records.get(key) {
+            Some(Record::Finished { life: over }) if over == life => return,
+            Some(record) if record.life() == life => {}
+            Some(Record::Adding { .. } | Record::Known { .. } | Record::Deleting { .. }) => return,
+            Some(Record::Claiming { .. } | Record::Releasing { .. } | Record::Finished { .. }) | None
+                if self.finalizer && matches!(phase, Phase::Live | Phase::Terminating) =>
+            {
+                // Its finalizer tells of an `add` in a process before this one, and nobody else will remove it.
+                self.records.insert(key.clone(), Record::Adding { life: life.clone() });
+            }
+            Some(_) | None => return,
         }
+        self.tombstones.insert(key.clone(), tombstone);
     }
 
     /// What to do for `key`, given what the cache holds under it; writes the record that the call needs.
@@ -114,7 +126,12 @@ impl<T: Clone> Ledger<T> {
             (Step::Add, Some(seen)) => {
                 self.records.insert(key.clone(), Record::Adding { life: seen.life.clone() });
             }
-            (Step::Nothing, _) | (Step::Claim | Step::Update | Step::Reconcile, Some(_)) => {}
+            (Step::Claim, Some(seen)) => {
+                if self.records.get(key).is_none() {
+                    self.records.insert(key.clone(), Record::Claiming { life: seen.life.clone() });
+                }
+            }
+            (Step::Nothing, _) | (Step::Update | Step::Reconcile, Some(_)) => {}
             (Step::Claim | Step::Add | Step::Update | Step::Reconcile, None) => return Decision::Nothing,
         }
         // If it left and came back before anybody looked: to the handler it never left.
@@ -129,6 +146,7 @@ impl<T: Clone> Ledger<T> {
         let over = match (&*record, cache) {
             (Record::Adding { .. } | Record::Known { .. } | Record::Deleting { .. }, _)
             | (Record::Releasing { .. }, None) => false,
+            (Record::Claiming { .. }, seen) => seen.is_some(),
             (Record::Finished { .. }, None) => true,
             (Record::Releasing { life } | Record::Finished { life }, Some(seen)) => match seen.phase {
                 _ if life != seen.life => true,
@@ -155,9 +173,8 @@ impl<T: Clone> Ledger<T> {
         let left = !shown || matches!(step, Step::Delete { then: AfterDelete::Successor });
         let tombstone = self.tombstones.get(key).filter(|_| left).cloned();
         debug_assert!(shown || tombstone.is_some(), "{key}: a deletion without a tombstone breaks L2");
-        if matches!(step, Step::Delete { .. }) {
-            self.records.insert(key.clone(), Record::Deleting { life });
-        }
+        let record = if step == Step::Release { Record::Releasing { life } } else { Record::Deleting { life } };
+        self.records.insert(key.clone(), record);
         match tombstone {
             Some(tombstone) => Decision::LastKnown(step, tombstone),
             None if shown => Decision::Current(step),
@@ -175,6 +192,9 @@ impl<T: Clone> Ledger<T> {
             }
             (Record::Known { failed, .. }, Settlement::Failed) => *failed = true,
             (Record::Deleting { .. }, Settlement::Deleted) => *record = Record::Releasing { life },
+            (Record::Deleting { .. }, Settlement::Succeeded(_)) if self.finalizer => {
+                *record = Record::Releasing { life };
+            }
             (Record::Deleting { .. } | Record::Releasing { .. }, Settlement::Released { shown: true }) => {
                 *record = Record::Finished { life };
                 self.tombstones.remove(key);
@@ -185,12 +205,19 @@ impl<T: Clone> Ledger<T> {
                 self.tombstones.remove(key);
             }
             // A failure leaves the others as they were; the rest are answers to questions that were not asked.
-            (Record::Adding { .. } | Record::Deleting { .. } | Record::Releasing { .. }, Settlement::Failed)
+            (
+                Record::Claiming { .. } | Record::Adding { .. } | Record::Deleting { .. } | Record::Releasing { .. },
+                Settlement::Failed,
+            )
             | (
                 Record::Adding { .. } | Record::Known { .. },
                 Settlement::Abandoned | Settlement::Deleted | Settlement::Released { .. },
             )
             | (Record::Releasing { .. }, Settlement::Succeeded(_) | Settlement::Abandoned | Settlement::Deleted)
+            | (
+                Record::Claiming { .. },
+                Settlement::Succeeded(_) | Settlement::Abandoned | Settlement::Deleted | Settlement::Released { .. },
+            )
             | (Record::Finished { .. }, _) => {}
         }
     }

@@ -21,12 +21,15 @@
 //!
 //! | record | cache now | step |
 //! |---|---|---|
-//! | Unseen, Adding, Known with a call due | live without F | the library adds F; the call follows when the cache shows it |
+//! | Unseen, Adding, Known with a call due | live without F | the library adds F (Unseen is Claiming then); the call follows when the cache shows it |
+//! | Unseen | absent, was there with F: a process before this one added it | as Adding |
 //! | Unseen, Finished | terminating without F | none |
 //! | Unseen, Adding, Known, Deleting | terminating with F | `delete`: Releasing when it returns Ok; F is removed, then Finished |
 //! | Adding, Known | terminating without F (somebody took it) | none: `delete` when absent |
 //! | Deleting | terminating without F | `delete` again, then Finished |
 //! | Adding, Known, Deleting | absent (it may have left the selector and live on) | `delete`, then as Releasing |
+//! | Claiming | absent (it may live on, and F be there by now) | as Releasing |
+//! | Claiming | anything else | as Unseen |
 //! | Releasing | absent, terminating with F | remove F only; then Finished, or Unseen if absent |
 //! | Finished | terminating | none |
 //! | Releasing, Finished | live (it came back), other life, or absent and Finished | as Unseen |
@@ -51,6 +54,7 @@ mod ledger;
 #[cfg(test)]
 mod model;
 mod record;
+mod records;
 
 pub use decide::{AfterDelete, Phase, Seen, Step, WhenUnchanged, decide};
 pub use ledger::{Decision, Ledger, Settlement, Tombstone};

@@ -6,6 +6,8 @@
 //!
 //! Between the server and the cache lies a watch: what happens reaches the cache only with [`Act::Sync`].
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -116,9 +118,12 @@ struct World {
     /// Whether `add` has succeeded for it, and whether `delete` was attempted.
     added: bool,
     deleting: bool,
-    /// The lives whose `delete` has succeeded: their finalizer may go.
-    deleted: Vec<u128>,
-    /// The one of them that was not begun anew since, as far as this process knows: its `delete` is not due again.
+    /// The lives of which an `add` or `delete` was attempted since, or before their finalizer came back, without their
+    /// `delete` having succeeded: their finalizer must stay.
+    owed: BTreeSet<u128>,
+    /// The lives that this process has seen: their finalizer must not stay behind.
+    seen: BTreeSet<u128>,
+    /// The life whose `delete` has succeeded, and that was not begun anew since, as far as this process knows.
     over: Option<u128>,
 }
 
@@ -136,7 +141,8 @@ impl World {
             open: None,
             added: false,
             deleting: false,
-            deleted: Vec::new(),
+            owed: BTreeSet::new(),
+            seen: BTreeSet::new(),
             over: None,
         }
     }
@@ -159,6 +165,8 @@ impl World {
                 self.ledger = Ledger::new(self.finalizer);
                 self.cache = None;
                 (self.open, self.added, self.deleting, self.over) = (None, false, false, None);
+                self.owed.clear();
+                self.seen.clear();
                 self.sync(false);
             }
         }
@@ -199,9 +207,24 @@ impl World {
         if let Some(last) = self.cache
             && now.is_none_or(|now| now.life != last.life)
         {
-            self.ledger.removed(&self.key, &Life::Uid(last.life), last, missed);
+            match self.ledger.record(&self.key) {
+                Some(record) if *record.life() == Life::Uid(last.life) => {}
+                // One that came and went while its predecessor waits for `delete` has no finalizer of ours.
+                Some(Record::Adding { .. } | Record::Known { .. } | Record::Deleting { .. }) => {
+                    self.seen.remove(&last.life);
+                }
+                _ if self.finalizer && last.claimed => {
+                    // Its finalizer says that a process before this one has met it.
+                    self.open = Some(last.life);
+                    self.owed.insert(last.life);
+                }
+                _ => {}
+            }
+            let tombstone = Tombstone { last, may_be_stale: missed };
+            self.ledger.removed(&self.key, &Life::Uid(last.life), tombstone, self.phase(last));
         }
         self.cache = now;
+        self.seen.extend(now.map(|now| now.life));
     }
 
     fn phase(&self, object: Object) -> Phase {
@@ -255,18 +278,20 @@ impl World {
                 assert!(!self.deleting, "C2: add before the delete was settled");
                 assert!(!self.finalizer || object.claimed, "add before the finalizer is there");
                 (self.open, self.over) = (Some(life), None);
+                self.owed.insert(life);
             }
             EventType::Update => {
                 assert_eq!(self.open, Some(life), "C2: update of another life");
                 assert!(self.added && !self.deleting, "C2: update out of order");
                 assert!(!self.finalizer || object.claimed, "update without the finalizer");
             }
-            EventType::Delete if step == Step::Release => assert!(self.deleted.contains(&life), "delete was not Ok"),
+            EventType::Delete if step == Step::Release => assert!(!self.owed.contains(&life), "delete was not Ok"),
             EventType::Delete => {
                 let unmet = self.open.is_none() && self.finalizer && object.terminating && object.claimed;
                 assert!(unmet || self.open == Some(life), "C2: delete of a life whose add was not attempted");
                 assert_ne!(self.over, Some(life), "a delete that succeeded is made again: only its release is due");
                 (self.open, self.deleting) = (Some(life), true);
+                self.owed.insert(life);
             }
         }
     }
@@ -282,7 +307,7 @@ impl World {
 
     fn release(&mut self, object: Object, outcome: Outcome) {
         if outcome.writes() && self.server.is_some_and(|server| server.life == object.life && server.claimed) {
-            assert!(self.deleted.contains(&object.life), "the finalizer goes before delete has succeeded");
+            assert!(!self.owed.contains(&object.life), "the finalizer goes before delete has succeeded");
             self.write(|object| object.claimed = false);
         }
         if outcome == Outcome::Succeeds {
@@ -299,18 +324,19 @@ impl World {
 
     fn end_delete(&mut self, then: AfterDelete, object: Object, outcome: Outcome) {
         let version = ResourceVersion::Number(object.version);
+        // What the finalizer holds is not given up by a failure for good: the key is parked.
+        let is_held = self.server.is_some_and(|server| server.life == object.life && server.claimed);
+        if outcome == Outcome::Fails || outcome == Outcome::Abandons && is_held {
+            return self.ledger.settle(&self.key, Settlement::Failed);
+        }
+        self.owed.remove(&object.life);
         match (outcome, then) {
-            // With a finalizer a failure for good leaves it where it is: the key is parked.
-            (Outcome::Abandons, AfterDelete::Nothing | AfterDelete::Successor) => {
-                self.ledger.settle(&self.key, Settlement::Abandoned);
-            }
-            (Outcome::Fails | Outcome::Abandons, _) => return self.ledger.settle(&self.key, Settlement::Failed),
+            (Outcome::Abandons, _) => self.ledger.settle(&self.key, Settlement::Abandoned),
             (_, AfterDelete::Nothing | AfterDelete::Successor) => {
                 self.ledger.settle(&self.key, Settlement::Succeeded(&version));
             }
             (_, AfterDelete::Finish) => self.settle_released(object.life),
             (_, AfterDelete::Release) => {
-                self.deleted.push(object.life);
                 self.over = Some(object.life);
                 self.ledger.settle(&self.key, Settlement::Deleted);
                 self.release(object, outcome);
@@ -322,7 +348,7 @@ impl World {
     /// L1 and L2, and that the record is about the life that the handler has open.
     fn check_invariants(&self) {
         match (self.ledger.record(&self.key), self.open) {
-            (None | Some(Record::Releasing { .. } | Record::Finished { .. }), None) => {}
+            (None | Some(Record::Claiming { .. } | Record::Releasing { .. } | Record::Finished { .. }), None) => {}
             (Some(record), Some(open)) => assert_eq!(record.life(), &Life::Uid(open)),
             (record, open) => panic!("the record {record:?} and the history {open:?} disagree"),
         }
@@ -350,7 +376,8 @@ impl World {
 
     /// Nothing is in the cache, or something that is being deleted and waits for others.
     fn check_rest_without_object(&self) {
-        assert!(self.server.is_none_or(|left| !left.claimed || !left.selected && self.open.is_none()), "held by us");
+        let is_left = |left: Object| left.claimed && (left.selected || self.seen.contains(&left.life));
+        assert!(!self.server.is_some_and(is_left), "held by us");
         match self.ledger.record(&self.key) {
             // Somebody took the finalizer of a life that the handler knows: `delete` comes when it is gone.
             Some(Record::Adding { .. } | Record::Known { .. }) => assert!(self.cache.is_some()),

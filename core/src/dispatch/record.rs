@@ -4,11 +4,17 @@ use crate::{Life, ResourceVersion};
 
 /// How far a handler has come with one life of an object; no record at all means Unseen.
 ///
-/// `Unseen → Adding → Known → Deleting → Unseen`; with a finalizer the end is `Deleting → Releasing → Finished → Unseen`.
+/// `Unseen → Adding → Known → Deleting → Unseen`; with a finalizer it begins with `Unseen → Claiming → Adding` and ends
+/// with `Deleting → Releasing → Finished → Unseen`.
 /// A record is written *before* the call that it announces, so a call that fails, panics or is dropped half-way leaves
 /// the truth behind: it was attempted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
+    /// The finalizer may have been added; `add` was not attempted. Next: Adding, or Releasing.
+    Claiming {
+        /// Whose finalizer it is.
+        life: Life,
+    },
     /// `add` was attempted and has not succeeded yet. Next: Known, or Deleting.
     Adding {
         /// Whose `add` it is.
@@ -28,7 +34,7 @@ pub enum Record {
         /// Whose `delete` it is.
         life: Life,
     },
-    /// `delete` has succeeded, and the finalizer is still to be removed. Next: Finished, or Unseen.
+    /// No call is owed, but the finalizer is still to be removed. Next: Finished, or Unseen.
     Releasing {
         /// Whose finalizer it is.
         life: Life,
@@ -45,7 +51,8 @@ impl Record {
     #[must_use]
     pub fn life(&self) -> &Life {
         match self {
-            Self::Adding { life }
+            Self::Claiming { life }
+            | Self::Adding { life }
             | Self::Known { life, .. }
             | Self::Deleting { life }
             | Self::Releasing { life }
@@ -57,6 +64,7 @@ impl Record {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::Claiming { .. } => "Claiming",
             Self::Adding { .. } => "Adding",
             Self::Known { .. } => "Known",
             Self::Deleting { .. } => "Deleting",

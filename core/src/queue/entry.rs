@@ -6,7 +6,9 @@
 use super::alarms::AlarmId;
 use super::cause::{Cause, Causes, Wake};
 use super::outcome::ParkReason;
+use crate::keyed::HasKey;
 use crate::time::Timestamp;
+use std::hash::Hash;
 
 /// A key that the queue knows.
 #[derive(Debug)]
@@ -139,6 +141,14 @@ impl<K> Entry<K> {
         let mut united = self.work();
         united.add(work);
         self.set_work(united);
+    }
+}
+
+impl<K: Eq + Hash> HasKey for Entry<K> {
+    type Key = K;
+
+    fn key(&self) -> &K {
+        &self.key
     }
 }
 

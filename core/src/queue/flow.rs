@@ -13,10 +13,10 @@ use super::cause::{Cause, Causes};
 use super::config::{FlowConfig, FlowId};
 use super::entry::{Entry, History, Place, Rouse, Timer, Work};
 use super::fairness::Share;
-use super::keys::{Keys, is_sparse};
 use super::lane::Lane;
 use super::limit::Limiter;
 use super::outcome::{EntrySnapshot, KeyState, ParkReason, Taken};
+use crate::keyed::{Keyed, is_sparse};
 use crate::time::Timestamp;
 use hashbrown::HashMap;
 use std::hash::Hash;
@@ -25,7 +25,7 @@ use std::hash::Hash;
 pub(super) struct Flow<K> {
     pub(super) id: FlowId,
     pub(super) config: FlowConfig,
-    pub(super) keys: Keys<K>,
+    pub(super) keys: Keyed<Entry<K>>,
     fresh: Lane,
     bulk: Lane,
     share: Share,
@@ -45,7 +45,7 @@ impl<K: Clone + Eq + Hash> Flow<K> {
         let config = FlowConfig { backoff: config.backoff.normalized(), ..config };
         Self {
             id,
-            keys: Keys::new(),
+            keys: Keyed::new(),
             fresh: Lane::new(),
             bulk: Lane::new(),
             share: Share::new(config.bulk_share),

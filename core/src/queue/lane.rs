@@ -2,8 +2,8 @@
 //!
 //! Invariant L: an entry is in at most one lane, the one that its place names. The flow keeps that; lanes only link.
 
-use super::arena::Arena;
 use super::entry::Entry;
+use crate::keyed::Arena;
 
 const END: u32 = u32::MAX;
 

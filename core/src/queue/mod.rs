@@ -55,14 +55,12 @@
 //! ```
 
 mod alarms;
-mod arena;
 mod backoff;
 mod cause;
 mod config;
 mod entry;
 pub mod fairness;
 mod flow;
-mod keys;
 mod lane;
 mod limit;
 #[cfg(test)]

@@ -307,7 +307,8 @@ fn no_configuration_makes_a_busy_loop_or_a_panic() {
     let (least, most) = (Duration::ZERO, Duration::MAX);
     for (initial, max) in [(least, least), (least, most), (most, most), (most, least)] {
         for time in [least, most] {
-            let config = default().retry(RetryInterval { initial, max }).watch_timeout(time).watch_grace(time);
+            let config = default().retry(RetryInterval { initial, max });
+            let config = config.watch_timeout(time).watch_grace(time).watch_silence(time);
             let mut bench = bench(config);
             bench.step(list_failed(Kind::Busy));
             assert!(bench.delay() > Duration::ZERO);
@@ -382,25 +383,6 @@ fn to_start_without_a_missing_kind_is_said_once_and_only_before_the_first_list()
     for on_missing in [OnMissing::Wait, OnMissing::Fail] {
         assert_eq!(self::bench(default().on_missing(on_missing)).step(missing()).effect, Effect::None);
     }
-}
-
-#[test]
-fn a_watch_that_stays_silent_beyond_its_timeout_and_grace_counts_as_stalled() {
-    let config = default().watch_timeout(seconds(60)).watch_grace(seconds(10));
-    let mut bench = bench(config);
-    bench.step(page(10, None));
-    let Action::Watch(WatchRequest { timeout_seconds, .. }) = bench.action else { panic!("{:?}", bench.action) };
-    assert!((60..=120).contains(&timeout_seconds));
-    bench.step(Input::WatchOpened);
-    // After a second of silence it is well; from then on, and from each frame, it has its time.
-    bench.tick();
-    bench.pass(seconds(50));
-    bench.step(bookmark(11));
-    let Action::Read { until } = bench.action else { panic!("{:?}", bench.action) };
-    assert_eq!(until - bench.now, seconds(timeout_seconds + 10));
-    assert_eq!(bench.tick().notice, Notice::Began);
-    bench.tick();
-    bench.assert_watches_from(11);
 }
 
 #[test]

@@ -1,20 +1,28 @@
 //! Watches that end, break, stall or lie: resumed from where they were, without a list and without a hole.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Event;
 use kubehandler_testkit::{ApiServer, Fault, Requests, Rule, WatchFault};
 use tokio::time::Instant;
 
-use super::fixture::{Fixture, until};
-use crate::informer::{InformerConfig, InformerState};
+use super::fixture::{Diary, Fixture, until};
+use super::log::Log;
+use crate::informer::{InformerConfig, InformerFactory, InformerState, SharedInformer};
 
 fn watches() -> Requests {
     Requests::of("watch", "configmaps")
 }
 
-/// Watches that are told to end after ten minutes at most, and may be silent ten seconds longer.
+/// Our lines that people see.
+fn told(log: &Log) -> Vec<String> {
+    ["WARN", "ERROR", "INFO"].iter().flat_map(|level| log.lines(level)).collect()
+}
+
+/// Watches that are told to end after ten minutes at most.
 fn short() -> InformerConfig {
-    InformerConfig::new().watch_timeout(Duration::from_secs(300)).watch_grace(Duration::from_secs(10))
+    InformerConfig::new().watch_timeout(Duration::from_secs(300))
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,16 +108,51 @@ async fn frames_that_stay_damaged_end_in_a_list() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stalled_watch_is_noticed_within_its_timeout_and_grace() {
-    let fixture = Fixture::synced(&["a"], short()).await;
+async fn a_stalled_watch_is_noticed_within_two_and_a_half_minutes_and_resumed_without_alarm() {
+    let (log, _guard) = Log::capture();
+    let fixture = Fixture::synced(&["a"], InformerConfig::new()).await;
     let stalled = fixture.server.faults().install(Rule::new(watches(), Fault::Watch(WatchFault::Stall)).times(1));
     let begun = Instant::now();
     fixture.put("a", "2");
     assert_eq!(fixture.told(1).await, ["~a watch"]);
     assert_eq!(stalled.hits(), 1);
     let noticed = begun.elapsed();
-    assert!(noticed > Duration::from_secs(300) && noticed < Duration::from_secs(612), "{noticed:?}");
+    assert!(noticed > Duration::from_secs(140) && noticed < Duration::from_secs(151), "{noticed:?}");
     assert!(fixture.queries("list").is_empty());
+    assert_eq!(told(&log), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn watches_that_keep_stalling_are_told_once_and_over_when_something_comes() {
+    let (log, _guard) = Log::capture();
+    let fixture = Fixture::synced(&["a"], InformerConfig::new()).await;
+    let stalled = fixture.server.faults().install(Rule::new(watches(), Fault::Watch(WatchFault::Stall)));
+    fixture.put("a", "2");
+    tokio::time::sleep(Duration::from_secs(900)).await;
+    let lines = told(&log);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("the watch stalled") && fixture.maps.informer().is_failing(), "{lines:?}");
+    drop(stalled);
+    assert_eq!(fixture.told(1).await, ["~a watch"]);
+    let lines = told(&log);
+    assert!(lines.len() == 2 && lines[1].contains("works again"), "{lines:?}");
+    assert!(fixture.queries("list").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_day_without_bookmarks_costs_a_request_every_two_minutes_and_no_alarm() {
+    let (log, _guard) = Log::capture();
+    let server = ApiServer::new();
+    let factory = InformerFactory::new(server.client()).with_seed(1);
+    let events: SharedInformer<Event> = factory.informer();
+    let _subscription = events.informer().subscribe(Arc::new(Diary::default()));
+    events.informer().wait_synced(Duration::from_secs(60)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+    let verbs: Vec<_> = server.requests().into_iter().map(|record| record.request.verb).collect();
+    assert_eq!(verbs.iter().filter(|verb| *verb == "list").count(), 1);
+    // Between 75 and 113 s each.
+    assert!((760..=1160).contains(&verbs.len()), "{}", verbs.len());
+    assert_eq!(told(&log), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]

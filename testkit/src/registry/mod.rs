@@ -131,6 +131,11 @@ impl Resource {
         matches!(self.origin, Origin::Custom(_))
     }
 
+    /// Whether the real server keeps a watch cache of it, from which bookmarks come: of everything but events.
+    pub(crate) fn is_cached(&self) -> bool {
+        self.is_custom() || self.kind != "Event"
+    }
+
     /// Whether the definition behind it is going.
     pub(crate) fn is_terminating(&self) -> bool {
         matches!(&self.origin, Origin::Custom(version) if version.terminating)

@@ -15,6 +15,8 @@
 //! Faults between client and server (a cut connection, an answer of 403, a list that does not end) are made in the
 //! client's [`network`], so they work on both.
 //!
+//! `tests/chaos` stands on it as well.
+//!
 //! After each test every recorder is held to the contract's order ([`contract`]): no two calls at once for a key; add,
 //! updates, delete; a new life after the old one.
 
@@ -24,11 +26,14 @@ pub(crate) mod logs;
 pub(crate) mod network;
 pub(crate) mod recorder;
 pub(crate) mod running;
+pub(crate) mod storm;
 pub(crate) mod wait;
 pub(crate) mod widgets;
 pub(crate) mod world;
 
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::path::Path;
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -90,12 +95,25 @@ pub(crate) fn on_embedded_with_threads(test: impl AsyncFnOnce(&World)) {
 pub(crate) fn on_cluster(test: impl AsyncFnOnce(&World, &mut Cluster)) {
     let mut cluster = Cluster::start().expect("a control plane");
     let runtime = threads(4);
-    let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).expect("a kubeconfig");
-    let client = runtime.block_on(async {
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-        Client::try_from(config.expect("a good kubeconfig")).expect("a client")
-    });
-    run_in(&runtime, World::over(client), async |world| test(world, &mut cluster).await);
+    let client =
+        runtime.block_on(async { Client::try_from(config_of(cluster.kubeconfig(), None).await).expect("a client") });
+    run_in(&runtime, limit(), World::over(client), async |world| test(world, &mut cluster).await);
+}
+
+/// How to reach the server that this kubeconfig names, or another address in its place.
+pub(crate) async fn config_of(kubeconfig: &Path, address: Option<SocketAddr>) -> Config {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
+    let mut config =
+        Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a good one");
+    if let Some(address) = address {
+        config.cluster_url = format!("https://{address}").parse().expect("a URL");
+    }
+    config
+}
+
+/// How long a test may take. Virtual hours are cheap, and tests of the backoff use them; one that hangs leaps here.
+fn limit() -> Duration {
+    if is_real() { Duration::from_secs(180) } else { Duration::from_secs(48 * 3600) }
 }
 
 fn paused() -> Runtime {
@@ -106,18 +124,22 @@ fn real_time() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-fn threads(workers: usize) -> Runtime {
+pub(crate) fn threads(workers: usize) -> Runtime {
     Builder::new_multi_thread().worker_threads(workers).enable_all().build().expect("a runtime")
 }
 
 fn run(runtime: &Runtime, test: impl AsyncFnOnce(&World)) {
-    run_in(runtime, World::new(), test);
+    run_in(runtime, limit(), World::new(), test);
 }
 
-fn run_in(runtime: &Runtime, world: impl Future<Output = World>, test: impl AsyncFnOnce(&World)) {
+/// Runs a test in a world of its own, for so long at most, and holds its recorders to the contract.
+pub(crate) fn run_in(
+    runtime: &Runtime,
+    limit: Duration,
+    world: impl Future<Output = World>,
+    test: impl AsyncFnOnce(&World),
+) {
     logs::prepare();
-    // Virtual hours are cheap, and tests of the backoff use them; a test that hangs leaps here at once.
-    let limit = if is_real() { Duration::from_secs(180) } else { Duration::from_secs(48 * 3600) };
     runtime.block_on(async {
         let world = world.await;
         let ended = timeout(limit, AssertUnwindSafe(test(&world)).catch_unwind()).await;

@@ -62,6 +62,8 @@ enum ConnectionEnd {
     Orderly,
     /// As a machine on the way that has had enough.
     Broken,
+    /// Not at all, to the one at this end: nothing comes any more, and nobody says so.
+    Silent,
 }
 
 #[derive(Default)]
@@ -134,6 +136,11 @@ impl Network {
     /// Ends every open answer in good order, as a server does with a watch whose time is over.
     pub(crate) fn end_answers(&self) {
         self.ends.send_replace(ConnectionEnd::Orderly);
+    }
+
+    /// Leaves every open connection half-open: nothing comes over it any more. New ones work.
+    pub(crate) fn stall(&self) {
+        self.ends.send_replace(ConnectionEnd::Silent);
     }
 
     pub(crate) fn heal(&self) {
@@ -211,7 +218,7 @@ impl Network {
                 Some(Fate::Nonsense) => return Ok(answer(StatusCode::OK, "<html>Please log in</html>".into())),
                 Some(Fate::Hold) => tokio::select! {
                     biased;
-                    _ = cut.changed() => return Err(reset()),
+                    _ = cut.changed() => return ended(&cut).await,
                     _ = released.changed() => {}
                 },
                 None => break,
@@ -219,7 +226,7 @@ impl Network {
         }
         let response = tokio::select! {
             biased;
-            _ = cut.changed() => return Err(reset()),
+            _ = cut.changed() => return ended(&cut).await,
             response = inner.send(request) => response?,
         };
         Ok(response.map(|body| until_cut(body, cut)))
@@ -237,6 +244,15 @@ impl Network {
     }
 }
 
+/// What becomes of a request whose connection is ended before there is an answer.
+async fn ended(cut: &watch::Receiver<ConnectionEnd>) -> Result<Answer, BoxError> {
+    let end = *cut.borrow();
+    match end {
+        ConnectionEnd::Orderly | ConnectionEnd::Broken => Err(reset()),
+        ConnectionEnd::Silent => std::future::pending().await,
+    }
+}
+
 /// The body's frames until the connection is ended, one way or the other.
 fn until_cut(body: Body, cut: watch::Receiver<ConnectionEnd>) -> UnsyncBoxBody<Bytes, BoxError> {
     let frames = futures::stream::unfold(Some((BodyStream::new(body), cut)), |connection| async {
@@ -248,6 +264,7 @@ fn until_cut(body: Body, cut: watch::Receiver<ConnectionEnd>) -> UnsyncBoxBody<B
                 match end {
                     ConnectionEnd::Orderly => None,
                     ConnectionEnd::Broken => Some((Err(reset()), None)),
+                    ConnectionEnd::Silent => std::future::pending().await,
                 }
             }
             frame = frames.next() => frame.map(|frame| (frame.map_err(BoxError::from), Some((frames, cut)))),

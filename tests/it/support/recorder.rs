@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kubehandler::{
-    Causes, Context, EventHandler, EventType, HandlerOptions, ObjectKey, Permanent, Retry, SharedInformer,
+    Causes, Context, DecodeError, EventHandler, EventType, HandlerOptions, ObjectKey, Permanent, Retry, SharedInformer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -105,6 +105,10 @@ pub(crate) struct Recorded {
     pub(crate) version: String,
     /// `ctx.object()` as JSON, or its error.
     pub(crate) object: Arc<Result<Value, String>>,
+    /// `ctx.settled_resource_version()`.
+    pub(crate) settled: Option<String>,
+    /// `ctx.previous()`, as `object`.
+    pub(crate) previous: Arc<Option<Result<Value, String>>>,
     pub(crate) causes: Causes,
     pub(crate) changes: u32,
     pub(crate) waited: Duration,
@@ -119,29 +123,18 @@ pub(crate) struct Recorded {
 impl Recorded {
     /// `data.value`, the field that the suite's objects differ in; `?` for an object that does not decode.
     pub(crate) fn value(&self) -> String {
-        match &*self.object {
-            Ok(object) => object.pointer("/data/value").map_or_else(
-                || "-".to_owned(),
-                |value| match value {
-                    Value::String(text) => text.clone(),
-                    other => other.to_string(),
-                },
-            ),
-            Err(_) => "?".to_owned(),
-        }
+        value(&self.object)
+    }
+
+    /// The same of the previous object.
+    pub(crate) fn previous_value(&self) -> Option<String> {
+        (*self.previous).as_ref().map(value)
     }
 
     /// The object's finalizers; none of one that does not decode.
     pub(crate) fn finalizers(&self) -> Vec<String> {
         let listed = self.object.as_ref().as_ref().ok().and_then(|object| object.pointer("/metadata/finalizers"));
         serde_json::from_value(listed.cloned().unwrap_or_default()).unwrap_or_default()
-    }
-
-    /// Whether the object is being deleted, and somebody has to act first.
-    pub(crate) fn waits_for_a_finalizer(&self) -> bool {
-        let object = self.object.as_ref().as_ref().ok();
-        object.is_some_and(|object| object.pointer("/metadata/deletionTimestamp").is_some())
-            && !self.finalizers().is_empty()
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -195,6 +188,10 @@ struct State {
     scripts: BTreeMap<(Function, String), VecDeque<Outcome>>,
     always: BTreeMap<(Function, String), Outcome>,
     otherwise: Option<Outcome>,
+    /// Every n-th call ends so, unless a script says how.
+    every: Option<(usize, Outcome)>,
+    /// The objects of the calls are not written down.
+    forgets_objects: bool,
 }
 
 impl Shared {
@@ -209,13 +206,23 @@ impl Shared {
     pub(crate) fn calls(&self) -> Vec<Recorded> {
         self.state().calls.clone()
     }
+
+    fn write_down(&self, object: impl FnOnce() -> Result<Value, String>) -> Arc<Result<Value, String>> {
+        let forgets = self.state().forgets_objects;
+        Arc::new(if forgets { Err("not written down".to_owned()) } else { object() })
+    }
 }
 
 impl State {
     fn outcome(&mut self, function: Function, name: &str) -> Outcome {
         let at = (function, name.to_owned());
         let scripted = self.scripts.get_mut(&at).and_then(VecDeque::pop_front);
-        scripted.or_else(|| self.always.get(&at).cloned()).or_else(|| self.otherwise.clone()).unwrap_or(Outcome::Ok)
+        let sometimes = self.every.as_ref().filter(|(every, _)| self.calls.len().is_multiple_of(*every));
+        scripted
+            .or_else(|| sometimes.map(|(_, outcome)| outcome.clone()))
+            .or_else(|| self.always.get(&at).cloned())
+            .or_else(|| self.otherwise.clone())
+            .unwrap_or(Outcome::Ok)
     }
 }
 
@@ -249,6 +256,28 @@ impl<K> Recorder<K> {
         self.shared.state().otherwise = Some(outcome);
     }
 
+    /// How every `nth` call is to end, unless a script says how.
+    pub(crate) fn every(&self, nth: usize, outcome: Outcome) {
+        self.shared.state().every = Some((nth, outcome));
+    }
+
+    /// From now on calls are written down without their objects: for tests that make so many that it would matter.
+    pub(crate) fn forget_objects(&self) {
+        self.shared.state().forgets_objects = true;
+    }
+
+    /// How many calls are like this.
+    pub(crate) fn count(&self, is_like: impl Fn(&Recorded) -> bool) -> usize {
+        self.shared.state().calls.iter().filter(|call| is_like(call)).count()
+    }
+
+    /// Whether there was a call for the object `name` that began at `since` or later and has succeeded.
+    pub(crate) fn has_settled(&self, name: &str, since: Instant) -> bool {
+        let state = self.shared.state();
+        let mut newest = state.calls.iter().rev().take_while(|call| call.began >= since);
+        newest.any(|call| call.key.name() == name && call.end() == Some(End::Ok))
+    }
+
     /// Holds the next call of `function` for `name` until the gate is opened; it then succeeds.
     pub(crate) fn hold(&self, function: Function, name: &str) -> Gate {
         let gate = Gate::closed();
@@ -272,7 +301,7 @@ impl<K> Recorder<K> {
     }
 
     pub(crate) fn running(&self) -> usize {
-        self.shared.state().calls.iter().filter(|call| call.is_running()).count()
+        self.count(Recorded::is_running)
     }
 
     /// The calls for the object `name` in words: `add 1`, `update 2 failed`, `delete 2 running`.
@@ -316,7 +345,9 @@ where
             key: ctx.key().clone(),
             uid: ctx.uid().to_string(),
             version: ctx.resource_version(),
-            object: Arc::new(object.clone().map_err(|error| error.to_string()).map(|object| json(&*object))),
+            object: self.shared.write_down(|| read(object.clone())),
+            settled: ctx.settled_resource_version(),
+            previous: Arc::new(ctx.previous().map(read)),
             causes: ctx.causes(),
             changes: ctx.changes(),
             waited: ctx.waited(),
@@ -365,12 +396,22 @@ where
     }
 }
 
-fn json<K: Serialize>(object: &K) -> Value {
-    serde_json::to_value(object).expect("an object is JSON")
+fn read<K: Serialize>(object: Result<Arc<K>, DecodeError>) -> Result<Value, String> {
+    let json = |object: Arc<K>| serde_json::to_value(&*object).expect("an object is JSON");
+    object.map(json).map_err(|error| error.to_string())
+}
+
+fn value(object: &Result<Value, String>) -> String {
+    let Ok(object) = object else { return "?".to_owned() };
+    match object.pointer("/data/value") {
+        None => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
 }
 
 fn is_permanent(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<Permanent>() || cause.is::<kubehandler::DecodeError>())
+    error.chain().any(|cause| cause.is::<Permanent>() || cause.is::<DecodeError>())
 }
 
 /// Writes down how a call ended, also if it was dropped or panicked.

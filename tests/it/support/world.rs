@@ -43,19 +43,24 @@ impl World {
     pub(crate) async fn embedded() -> Self {
         let server = ApiServer::new();
         let client = server.client();
-        Self::build(Some(server), client).await
+        Self::build(Some(server), client.clone(), &client).await
     }
 
     /// On the server that this client talks to.
     pub(crate) async fn over(client: Client) -> Self {
-        Self::build(None, client).await
+        Self::with_clients(client.clone(), &client).await
     }
 
-    async fn build(server: Option<ApiServer>, client: Client) -> Self {
+    /// As [`over`](Self::over), with another client for the library.
+    pub(crate) async fn with_clients(own: Client, library: &Client) -> Self {
+        Self::build(None, own, library).await
+    }
+
+    async fn build(server: Option<ApiServer>, client: Client, library: &Client) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let namespace = format!("it-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let network = Network::new();
-        let informers = InformerFactory::new(network.client(&client)).with_seed(7);
+        let informers = InformerFactory::new(network.client(library)).with_seed(7);
         let informers = informers.with_defaults(config(&namespace));
         let world = Self { client, network, namespace, informers, server, recorders: Mutex::default() };
         world.create_namespace().await;
@@ -167,7 +172,7 @@ impl World {
         self.patch(name, json!({"metadata": {"labels": {label: value}}})).await
     }
 
-    async fn patch(&self, name: &str, patch: serde_json::Value) -> ConfigMap {
+    pub(crate) async fn patch(&self, name: &str, patch: serde_json::Value) -> ConfigMap {
         let api: Api<ConfigMap> = self.api();
         api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.expect("the object is changed")
     }

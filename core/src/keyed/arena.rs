@@ -15,7 +15,7 @@ const CHUNK: usize = 256;
 const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
-pub(super) struct Arena<T> {
+pub(crate) struct Arena<T> {
     chunks: Vec<Chunk<T>>,
     // Chunks to insert into, the last one first (R2).
     open: Vec<u32>,
@@ -40,12 +40,12 @@ enum Slot<T> {
 }
 
 impl<T> Arena<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { chunks: Vec::new(), open: Vec::new(), spare: 0 }
     }
 
     /// Stores `value` and returns its index.
-    pub(super) fn insert(&mut self, value: T) -> u32 {
+    pub(crate) fn insert(&mut self, value: T) -> u32 {
         loop {
             let Some(&place) = self.open.last() else {
                 // An index must fit: 2^32 keys would need 200 GB for the entries alone.
@@ -68,7 +68,7 @@ impl<T> Arena<T> {
     }
 
     /// Removes the value at a live index (R1).
-    pub(super) fn remove(&mut self, index: u32) -> T {
+    pub(crate) fn remove(&mut self, index: u32) -> T {
         let (place, offset) = split(index);
         let chunk = &mut self.chunks[place];
         let value = chunk.remove(offset);
@@ -88,7 +88,7 @@ impl<T> Arena<T> {
     }
 
     /// The values and their indexes, in the indexes' order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         let slots = self.chunks.iter().enumerate().flat_map(|(place, chunk)| {
             chunk.slots.iter().enumerate().map(move |(offset, slot)| ((place * CHUNK + offset) as u32, slot))
         });
@@ -99,7 +99,7 @@ impl<T> Arena<T> {
     }
 
     #[cfg(test)]
-    pub(super) fn slots_allocated(&self) -> usize {
+    pub(crate) fn slots_allocated(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.slots.capacity()).sum()
     }
 }
