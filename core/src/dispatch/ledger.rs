@@ -229,8 +229,8 @@ mod tests {
 
     const VERSION: ResourceVersion = ResourceVersion::Number(1);
 
-    fn seen(life: &Life, phase: Phase) -> Option<Seen<'_>> {
-        Some(Seen { life, version: &VERSION, phase })
+    fn seen(life: &Life, phase: Phase) -> Seen<'_> {
+        Seen { life, version: &VERSION, phase }
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
         let key: ObjectKey = "ns/name".parse().unwrap();
         let mut ledger = Ledger::<()>::new(true);
         let mut decide = |life, phase, settlements: &[Settlement<'_>]| {
-            let decision = ledger.decide(&key, seen(life, phase), WhenUnchanged::Nothing);
+            let decision = ledger.decide(&key, Some(seen(life, phase)), WhenUnchanged::Nothing);
             for settlement in settlements {
                 ledger.settle(&key, *settlement);
             }
@@ -261,7 +261,7 @@ mod tests {
         let mut ledger = Ledger::<()>::new(false);
         assert_eq!((ledger.len(), ledger.is_empty(), ledger.keys()), (0, true, vec![]));
         for key in [&keys[2], &keys[0], &keys[1]] {
-            ledger.decide(key, seen(&life, Phase::Live), WhenUnchanged::Nothing);
+            ledger.decide(key, Some(seen(&life, Phase::Live)), WhenUnchanged::Nothing);
         }
         assert_eq!((ledger.len(), ledger.is_empty(), ledger.keys()), (3, false, keys.to_vec()));
     }

@@ -68,7 +68,7 @@ impl<V: HasKey> Keyed<V> {
         }
     }
 
-    /// Builds the table anew, with room for one key more: that is half as much again or more, since a table's size is a
+    /// Builds the table anew, with room for one value more: that is half as much again or more, since a table's size is a
     /// power of two. In the values' order, which memory likes better than the old table's.
     fn rebuild(&mut self) {
         let mut table = HashTable::with_capacity(self.table.len() + 1);
@@ -117,9 +117,8 @@ mod tests {
 
     #[test]
     fn a_table_is_sparse_when_it_is_large_and_less_than_an_eighth_of_it_is_used() {
-        for (len, capacity, sparse) in
-            [(0, 256, false), (31, 257, true), (32, 257, false), (99, 800, true), (100, 800, false)]
-        {
+        let tables = [(0, 256, false), (31, 257, true), (32, 257, false), (99, 800, true), (100, 800, false)];
+        for (len, capacity, sparse) in tables {
             assert_eq!(is_sparse(len, capacity), sparse, "{len} of {capacity}");
         }
     }

@@ -215,7 +215,7 @@ impl Pair {
         prop_assert_eq!(self.queue.waits_for_time(), self.reference.waits_for_time());
         prop_assert_eq!(self.queue.next_at(), self.reference.next_at());
         prop_assert_eq!(self.queue.len(), self.reference.len());
-        prop_assert_eq!(self.queue.is_empty(), self.queue.len() == 0);
+        prop_assert_eq!(self.queue.is_empty(), self.reference.len() == 0);
         prop_assert_eq!(self.queue.is_idle(), self.queue.is_empty() && self.taken.is_empty());
         prop_assert_eq!(self.queue.processing(), self.taken.len());
         for (index, &flow) in self.flows.iter().enumerate() {
