@@ -99,6 +99,7 @@ mod read;
 mod record;
 mod registry;
 mod render;
+mod revisions;
 mod route;
 mod scale;
 mod schema;
