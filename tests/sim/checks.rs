@@ -233,10 +233,11 @@ impl Checker<'_> {
     fn asked(&self, call: &Call, key: &Key) -> Verdict {
         let now = self.reference.now;
         let near = |at: Option<Time>| at.is_some_and(|at| at <= now + TOLERANCE);
+        let resync = key.resync.is_some() || self.resyncs_now(call) || near(self.reference.next_tick(now + TOLERANCE));
         let raised = [
             (Cause::Manual, key.manual.is_some()),
             (Cause::Mapped, key.mapped.is_some()),
-            (Cause::Resync, key.resync.is_some() || near(self.reference.next_tick(now + TOLERANCE))),
+            (Cause::Resync, resync),
             (Cause::Requeue, near(key.timer.map(|timer| timer.low))),
             (Cause::Reinjected, false),
         ];
@@ -246,9 +247,18 @@ impl Checker<'_> {
         Ok(())
     }
 
+    /// Whether a resync comes at this very moment.
+    fn resyncs_now(&self, call: &Call) -> bool {
+        let lane = self.reference.process.as_ref().map(|process| &process.lanes[call.handler]);
+        lane.is_some_and(|lane| lane.resynced == Some(self.reference.now))
+    }
+
     /// C5: not before its time, and the right attempt.
     fn spacing(&self, call: &Call, key: &Key) -> Verdict {
         let now = self.reference.now;
+        if key.parked == Some(Parked::Cap) && self.resyncs_now(call) {
+            return Ok(());
+        }
         hold!(C4, key.parked.is_none(), "{call}, but the key is parked: {}", describe(key));
         hold!(C5, call.attempt == key.attempts + 1, "{call}, but {} failed: {}", key.attempts, describe(key));
         if let Some(waiting) = key.waiting {

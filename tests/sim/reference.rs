@@ -165,6 +165,8 @@ pub(crate) struct Lane {
     pub(crate) keys: BTreeMap<String, Key>,
     pub(crate) running: usize,
     next_resync: Option<Time>,
+    /// When the last one was. What else happened at that very moment may have come before it or after.
+    pub(crate) resynced: Option<Time>,
 }
 
 /// One life of the controller.
@@ -274,6 +276,7 @@ impl<'a> Reference<'a> {
         for (lane, plan) in process.lanes.iter_mut().zip(plans) {
             let Some(at) = lane.next_resync.filter(|at| *at <= now) else { continue };
             lane.next_resync = plan.resync.map(|interval| at + interval);
+            lane.resynced = Some(at);
             for key in lane.keys.values_mut().filter(|key| key.record != Record::Unseen) {
                 if key.parked == Some(Parked::Cap) && key.running.is_none() {
                     key.release(now);
@@ -410,6 +413,9 @@ impl<'a> Reference<'a> {
             Function::Update | Function::Reconcile => {}
         }
         key.running = Some((call.id, now));
+        if key.parked.take().is_some() {
+            key.attempts = 0;
+        }
         key.given = Some((uid, call.object.version));
         let waiting = key.waiting.take();
         key.pulled = waiting.and_then(|waiting| {

@@ -12,6 +12,7 @@ mod manifests;
 mod nightly;
 mod record;
 mod signals;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ enum Task {
     E2e(e2e::Arguments),
     Record(record::Arguments),
     Bench(bench::Arguments),
+    Simulate(simulate::Arguments),
     Nightly(nightly::Arguments),
     Features(features::Arguments),
     Manifests(manifests::Arguments),
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Task::E2e(arguments) => e2e::run(&arguments),
         Task::Record(arguments) => record::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Simulate(arguments) => simulate::run(&arguments),
         Task::Nightly(arguments) => Ok(nightly::run(&arguments)),
         Task::Features(arguments) => features::run(&arguments),
         Task::Manifests(arguments) => manifests::run(&arguments),
