@@ -129,7 +129,8 @@ fn many(arguments: &Arguments) -> ExitCode {
     let began = Instant::now();
     let base = arguments.base.unwrap_or_else(commit);
     let fresh = arguments.seeds.unwrap_or(FRESH);
-    let seeds: Vec<u64> = SEEDS.iter().map(|(seed, _)| *seed).chain((0..fresh as u64).map(|at| mix(base, at))).collect();
+    let seeds: Vec<u64> =
+        SEEDS.iter().map(|(seed, _)| *seed).chain((0..fresh as u64).map(|at| mix(base, at))).collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = arguments.jobs.unwrap_or(cores).max(1);
     println!("simulation: {} regressions, {fresh} fresh seeds from base {base}, {jobs} threads", SEEDS.len());
@@ -163,7 +164,15 @@ fn judge(seed: u64) -> Outcome {
     let Ok(lived) = lived else {
         let failure = Some(format!("seed {seed}: the world panicked\n{}", command(seed)));
         let (calls, events, lives) = (0, 0, 0);
-        return Outcome { seed, failure, calls, events, lives, virtual_time: Duration::ZERO, troubles: BTreeMap::new() };
+        return Outcome {
+            seed,
+            failure,
+            calls,
+            events,
+            lives,
+            virtual_time: Duration::ZERO,
+            troubles: BTreeMap::new(),
+        };
     };
     let verdict = check(&lived.options, &lived.entries);
     let count = |is: fn(&Event) -> bool| lived.entries.iter().filter(|entry| is(&entry.event)).count();
@@ -206,7 +215,11 @@ impl Summary {
             match differs {
                 None => self.passed += 1,
                 Some(at) => {
-                    println!("seed {seed} is not reproducible: event {at} is\n  {:?}\nand\n  {:?}", one.get(at), two.get(at));
+                    println!(
+                        "seed {seed} is not reproducible: event {at} is\n  {:?}\nand\n  {:?}",
+                        one.get(at),
+                        two.get(at)
+                    );
                     self.failed.push(*seed);
                 }
             }

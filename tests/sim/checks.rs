@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use kubehandler::{Cause, Ending, KeyState};
 
-use super::history::{
-    Call, End, Entry, Event, Function, Object, Over, Quiet, RUNAWAY, Time, asks_for_unchanged,
-};
+use super::history::{Call, End, Entry, Event, Function, Object, Over, Quiet, RUNAWAY, Time, asks_for_unchanged};
 use super::options::Options;
 use super::reference::{Key, Parked, Record, Reference, Step};
 
@@ -198,7 +196,8 @@ impl Checker<'_> {
         let held = self.reference.held(call.handler, &call.object.name);
         let step = Reference::step(&key.record, held);
         let given = &call.object;
-        let about = |object: Option<&Object>| object.is_some_and(|it| it.uid == given.uid && it.version == given.version);
+        let about =
+            |object: Option<&Object>| object.is_some_and(|it| it.uid == given.uid && it.version == given.version);
         let current = about(held.map(|held| &held.object));
         let last = about(key.tombstone.as_ref().map(|tombstone| &tombstone.last));
         let expected = match step {

@@ -37,8 +37,13 @@ impl Object {
         let marks = (&metadata["deletionTimestamp"], &metadata["finalizers"], &metadata["annotations"]["note"]);
         let content = format!(
             "{} {} {} {} {} {} {}",
-            value["spec"]["value"], value["data"]["value"], value["status"]["note"], metadata["labels"]["team"],
-            marks.0, marks.1, marks.2
+            value["spec"]["value"],
+            value["data"]["value"],
+            value["status"]["note"],
+            metadata["labels"]["team"],
+            marks.0,
+            marks.1,
+            marks.2
         );
         Some(Self {
             name: metadata["name"].as_str()?.to_owned(),
@@ -96,7 +101,9 @@ pub(crate) struct Call {
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    Ok { requeue: Option<Duration> },
+    Ok {
+        requeue: Option<Duration>,
+    },
     Failed,
     RetryAfter(Duration),
     Permanent,
@@ -108,7 +115,12 @@ pub(crate) enum End {
 /// How a run came to its end.
 #[derive(Clone, Debug)]
 pub(crate) enum Over {
-    Returned { ending: Ending, calls: u64, failed: u64, abandoned: Vec<(usize, String)> },
+    Returned {
+        ending: Ending,
+        calls: u64,
+        failed: u64,
+        abandoned: Vec<(usize, String)>,
+    },
     Failed(String),
     /// Its future was dropped.
     Dropped,
@@ -132,12 +144,27 @@ pub(crate) enum Event {
     Note(&'static str, String),
     /// A process begins: new informers, a new event loop.
     Started,
-    Told { informer: usize, told: Told },
+    Told {
+        informer: usize,
+        told: Told,
+    },
     Began(Call),
-    Ended { call: usize, handler: usize, name: String, end: End },
+    Ended {
+        call: usize,
+        handler: usize,
+        name: String,
+        end: End,
+    },
     /// By hand, through the handle.
-    Enqueued { handler: usize, name: String },
-    Released { handler: usize, name: String, was_parked: bool },
+    Enqueued {
+        handler: usize,
+        name: String,
+    },
+    Released {
+        handler: usize,
+        name: String,
+        was_parked: bool,
+    },
     Cancelled,
     Aborted,
     Over(Over),

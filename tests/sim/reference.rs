@@ -238,7 +238,11 @@ impl<'a> Reference<'a> {
             (Record::Adding { uid } | Record::Known { uid, .. }, Some(held)) if *uid != held.object.uid => Step::Delete,
             (Record::Adding { .. }, Some(_)) => Step::Add,
             (Record::Known { settled, failed, .. }, Some(held)) => {
-                if *failed || *settled != held.object.version { Step::Update } else { Step::IfAsked }
+                if *failed || *settled != held.object.version {
+                    Step::Update
+                } else {
+                    Step::IfAsked
+                }
             }
         }
     }
@@ -573,7 +577,9 @@ impl Key {
         let version = self.given.as_ref().map_or(0, |(_, version)| *version);
         let gone = matches!(self.record, Record::Deleting { .. });
         self.record = match std::mem::take(&mut self.record) {
-            Record::Adding { uid } | Record::Known { uid, .. } => Record::Known { uid, settled: version, failed: false },
+            Record::Adding { uid } | Record::Known { uid, .. } => {
+                Record::Known { uid, settled: version, failed: false }
+            }
             Record::Deleting { .. } | Record::Unseen => Record::Unseen,
         };
         if gone {

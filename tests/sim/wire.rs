@@ -74,7 +74,11 @@ impl Wire {
         Client::new(service, inner.default_namespace())
     }
 
-    async fn carry(&self, request: Request<Body>, inner: &Client) -> Result<Response<UnsyncBoxBody<Bytes, BoxError>>, BoxError> {
+    async fn carry(
+        &self,
+        request: Request<Body>,
+        inner: &Client,
+    ) -> Result<Response<UnsyncBoxBody<Bytes, BoxError>>, BoxError> {
         let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
         let plural = path.rsplit('/').next().unwrap_or_default().to_owned();
         let selector = query.contains("labelSelector");
@@ -97,9 +101,19 @@ impl Wire {
         let good = answer.status().is_success();
         Ok(answer.map(|body| {
             let stream = BodyStream::new(body);
-            let reading = Reading { wire: self.clone(), informer, frames: stream, rest: Vec::new(), lines: VecDeque::new(), end: None, over: false, damaged: false };
+            let reading = Reading {
+                wire: self.clone(),
+                informer,
+                frames: stream,
+                rest: Vec::new(),
+                lines: VecDeque::new(),
+                end: None,
+                over: false,
+                damaged: false,
+            };
             if is_watch && good {
-                let lines = futures::stream::unfold(reading, |mut reading| async { Some((reading.line().await?, reading)) });
+                let lines =
+                    futures::stream::unfold(reading, |mut reading| async { Some((reading.line().await?, reading)) });
                 StreamBody::new(lines).boxed_unsync()
             } else {
                 let frames = futures::stream::unfold(reading, move |mut reading| async move {
@@ -169,9 +183,10 @@ impl Wire {
         if self.replay == 0.0 || !rng.random_bool(self.replay) {
             return None;
         }
-        let old = seen.lines.iter().filter(|(object, _, _)| {
-            seen.held.get(&object.name).is_some_and(|held| *held > object.version)
-        });
+        let old = seen
+            .lines
+            .iter()
+            .filter(|(object, _, _)| seen.held.get(&object.name).is_some_and(|held| *held > object.version));
         let old: Vec<_> = old.collect();
         let index = (!old.is_empty()).then(|| rng.random_range(0..old.len()))?;
         let line = old[index].2.clone();

@@ -377,8 +377,8 @@ impl World {
 
     /// Counts what acts at once.
     pub(crate) fn count(&mut self, trouble: Trouble) {
-        let at_once =
-            [Trouble::Restart, Trouble::RestartAndForget, Trouble::Stop, Trouble::Compact, Trouble::Gap].contains(&trouble);
+        let at_once = [Trouble::Restart, Trouble::RestartAndForget, Trouble::Stop, Trouble::Compact, Trouble::Gap]
+            .contains(&trouble);
         *self.troubles.entry(trouble).or_default() += u64::from(at_once);
     }
 }
