@@ -55,6 +55,7 @@
 //! | handle a kind known only at run time | [`InformerFactory::informer_with`] and `kube::api::DynamicObject` |
 //! | read other objects from a cache | [`SharedInformer`] |
 //! | set deadlines, resyncs, weights, retry caps; be woken by owned objects | [`HandlerOptions`] |
+//! | be told of deletions that happen while no process runs | [`HandlerOptions::finalizer`], [`strip_finalizer`] |
 //! | steer what follows an error | [`Retry`], [`Permanent`] |
 //! | be called again later | [`Context::requeue_after`] |
 //! | use the queue without an event loop | [`WorkQueue`] |
@@ -85,7 +86,7 @@ pub use cache::DecodeError;
 pub use event_loop::{
     AbandonedKey, Context, DefaultHandler, Ending, EventHandler, EventLoop, EventLoopBuilder, EventLoopHandle,
     HandlerFuncs, HandlerOptions, KeySnapshot, KeyState, Permanent, Reconciler, Reconciling, RegisterError, Retry,
-    RunError, RunReport, RunningCall, Snapshot, UnknownHandler,
+    RunError, RunReport, RunningCall, Snapshot, Stripped, UnknownHandler, strip_finalizer,
 };
 pub use informer::{
     InformerConfig, InformerError, InformerErrorKind, InformerFactory, InformerState, InformerStatus, OnMissing,

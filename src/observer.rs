@@ -16,12 +16,16 @@ pub struct CallCounts {
     pub reconciles: u64,
     /// Calls of `delete`.
     pub deletes: u64,
-    /// Calls that failed for any reason, panics and deadlines included.
+    /// Calls that failed for any reason, panics and deadlines included, and writes of a finalizer that failed.
     pub failed: u64,
     /// Calls that panicked.
     pub panicked: u64,
     /// Calls that were dropped at their deadline.
     pub timed_out: u64,
+    /// Finalizers that the library added to objects.
+    pub finalizers_added: u64,
+    /// Finalizers that it removed.
+    pub finalizers_removed: u64,
     /// Deletions given up because `delete` failed with [`Permanent`](crate::Permanent).
     pub given_up: u64,
 }
@@ -44,13 +48,15 @@ pub(crate) struct Observer {
     failed: AtomicU64,
     panicked: AtomicU64,
     timed_out: AtomicU64,
+    finalizers_added: AtomicU64,
+    finalizers_removed: AtomicU64,
     given_up: AtomicU64,
 }
 
 impl Observer {
     pub(crate) fn called(&self, step: Step) {
         match step {
-            Step::Nothing => {}
+            Step::Nothing | Step::Claim | Step::Release => {}
             Step::Add => increment(&self.adds),
             Step::Update => increment(&self.updates),
             Step::Reconcile => increment(&self.reconciles),
@@ -70,6 +76,16 @@ impl Observer {
         increment(&self.timed_out);
     }
 
+    /// A finalizer is there, by our write or without.
+    pub(crate) fn claimed(&self, written: bool) {
+        self.finalizers_added.fetch_add(written.into(), Ordering::Relaxed);
+    }
+
+    /// A finalizer is gone, by our write or without.
+    pub(crate) fn released(&self, written: bool) {
+        self.finalizers_removed.fetch_add(written.into(), Ordering::Relaxed);
+    }
+
     pub(crate) fn gave_up(&self) {
         increment(&self.given_up);
     }
@@ -84,6 +100,8 @@ impl Observer {
             failed: read(&self.failed),
             panicked: read(&self.panicked),
             timed_out: read(&self.timed_out),
+            finalizers_added: read(&self.finalizers_added),
+            finalizers_removed: read(&self.finalizers_removed),
             given_up: read(&self.given_up),
         }
     }

@@ -23,6 +23,8 @@ pub enum Command {
     Demo(DemoOptions),
     /// Run the controller against a cluster, until SIGINT or SIGTERM
     Run(RunOptions),
+    /// Take the controller's finalizer from all Websites: before it goes for good, when it runs no more
+    Uninstall(UninstallOptions),
     /// Print the `CustomResourceDefinition` as YAML, for `kubectl apply --server-side -f -`
     Crd,
 }
@@ -62,6 +64,18 @@ pub struct RunOptions {
     /// Give up if the first lists take longer than this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub sync_deadline: u64,
+}
+
+/// Options of `uninstall`.
+#[derive(Debug, Args)]
+pub struct UninstallOptions {
+    /// The kubeconfig file; by default $KUBECONFIG, then ~/.kube/config, inside a pod its service account
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Websites of this namespace only; of all by default
+    #[arg(long, value_name = "NAME")]
+    pub namespace: Option<String>,
 }
 
 /// How log lines look.

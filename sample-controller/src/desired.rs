@@ -21,6 +21,9 @@ use crate::crd::Website;
 /// Who we are to the API server: the field manager of what we apply, and the label on what we own.
 pub const MANAGER: &str = "kubehandler-sample-controller";
 
+/// Holds a deleted Website back until the controller has seen to what lies outside of the cluster.
+pub const FINALIZER: &str = "example.kubehandler.dev/website";
+
 /// Selects what this controller owns; its informers of `ConfigMap`s and `Service`s see nothing else.
 pub const OWNED_SELECTOR: &str = "app.kubernetes.io/managed-by=kubehandler-sample-controller";
 

@@ -20,3 +20,4 @@ pub mod observed;
 pub mod signals;
 #[cfg(test)]
 mod testing;
+pub mod uninstall;

@@ -8,7 +8,7 @@ use sample_controller::cli::{Cli, Command, RunOptions};
 use sample_controller::connect::connect;
 use sample_controller::health::Health;
 use sample_controller::signals::Signals;
-use sample_controller::{controller, crd, logging};
+use sample_controller::{controller, crd, logging, uninstall};
 use tokio::task::JoinSet;
 use tracing::info;
 
@@ -18,6 +18,7 @@ async fn main() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(options) => sample_controller::demo::run(&options).await,
         Command::Run(options) => run(options).await,
+        Command::Uninstall(options) => uninstall::run(&options).await,
         Command::Crd => crd::yaml().map(|yaml| print!("{yaml}")),
     };
     match outcome {

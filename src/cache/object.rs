@@ -36,6 +36,7 @@ pub(crate) struct StoredObject {
     generation: Option<i64>,
     deleting: bool,
     owners: Box<[Owner]>,
+    finalizers: Box<[Box<str>]>,
     // Sorted by key.
     labels: Box<[(Box<str>, Box<str>)]>,
     // The object's JSON as sent, with its type put back and, unless they are kept, without its managedFields.
@@ -116,6 +117,8 @@ struct Metadata<'a> {
     #[serde(borrow, default)]
     owner_references: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    finalizers: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     managed_fields: Option<&'a RawValue>,
 }
 
@@ -156,6 +159,7 @@ impl StoredObject {
             generation: optional(metadata.generation),
             deleting: metadata.deletion_timestamp.is_some(),
             owners: owners(metadata.owner_references),
+            finalizers: optional(metadata.finalizers).unwrap_or_default(),
             labels: labels(metadata.labels),
             body: Bytes::from(body(text, types, cut)),
         })
@@ -182,7 +186,6 @@ impl StoredObject {
     }
 
     /// Whether `metadata.deletionTimestamp` is set.
-    #[cfg_attr(not(test), expect(dead_code, reason = "finalizers and predicates ask for it; there are none yet"))]
     pub(crate) fn deleting(&self) -> bool {
         self.deleting
     }
@@ -190,6 +193,16 @@ impl StoredObject {
     /// Who it belongs to, in the order of its owner references.
     pub(crate) fn owners(&self) -> &[Owner] {
         &self.owners
+    }
+
+    /// `metadata.finalizers`: who has to act before it goes.
+    pub(crate) fn finalizers(&self) -> impl Iterator<Item = &str> {
+        self.finalizers.iter().map(|finalizer| &**finalizer)
+    }
+
+    /// Whether this one is among its finalizers.
+    pub(crate) fn has_finalizer(&self, finalizer: &str) -> bool {
+        self.finalizers().any(|one| one == finalizer)
     }
 
     /// Its labels, sorted by key.

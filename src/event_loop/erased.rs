@@ -25,7 +25,8 @@ impl<H: EventHandler> ErasedHandler for H {
             let ctx = Context::new(Arc::clone(&call));
             let (namespace, name) = (call.key.namespace().unwrap_or_default(), call.key.name());
             match call.step {
-                Step::Nothing => Ok(()),
+                // The two writes are the event loop's.
+                Step::Nothing | Step::Claim | Step::Release => Ok(()),
                 Step::Add => self.add(&ctx, namespace, name).await,
                 Step::Update => self.update(&ctx, namespace, name).await,
                 Step::Reconcile => self.reconcile(&ctx, namespace, name).await,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
 
 use kubehandler_core::ObjectKey;
-use kubehandler_core::dispatch::{Decision, Ledger, Record, Seen, Settlement, Step, Tombstone, WhenUnchanged};
+use kubehandler_core::dispatch::{Decision, Ledger, Phase, Record, Seen, Settlement, Step, Tombstone, WhenUnchanged};
 use kubehandler_core::queue::{Cause, Causes, FlowId, KeyState as QueueState, Wake};
 
 use super::call::Subject;
@@ -50,7 +50,7 @@ impl Lane {
         informer: Arc<Informer>,
         options: HandlerOptions,
     ) -> Self {
-        let (ledger, errors) = (Mutex::default(), Mutex::default());
+        let (ledger, errors) = (Mutex::new(Ledger::new(options.finalizer.is_some())), Mutex::default());
         Self { name, flow, handler, informer, options, ledger, errors, spinning: AtomicBool::new(false) }
     }
 
@@ -66,13 +66,15 @@ impl Lane {
     /// What bridges the record and the cache for `key`.
     pub(crate) fn decide(&self, key: &ObjectKey, causes: Causes) -> Turn {
         self.informer.read(key, |entry| {
-            let seen = entry.map(|entry| Seen { life: entry.object.life(), version: entry.object.version() });
+            let seen = entry.map(|Entry { object, .. }| Seen {
+                life: object.life(),
+                version: object.version(),
+                phase: self.phase(object),
+            });
             let decision = self.ledger().decide(key, seen, when_unchanged(causes));
             match (decision, entry) {
-                (Decision::Current(step), Some(entry)) => Turn::Call { step, subject: current(entry) },
-                (Decision::Delete { tombstone, successor }, _) => {
-                    Turn::Call { step: Step::Delete { successor }, subject: last_known(tombstone) }
-                }
+                (Decision::Current(step), Some(entry)) => Turn::Call { step, subject: current(step, entry) },
+                (Decision::LastKnown(step, tombstone), _) => Turn::Call { step, subject: last_known(tombstone) },
                 (Decision::Nothing | Decision::Current(_), _) => Turn::Nothing,
             }
         })
@@ -80,6 +82,19 @@ impl Lane {
 
     pub(crate) fn settle(&self, key: &ObjectKey, settlement: Settlement<'_>) {
         self.ledger().settle(key, settlement);
+    }
+
+    /// How the object stands to the handler's finalizer.
+    fn phase(&self, object: &StoredObject) -> Phase {
+        self.options.finalizer.as_ref().map_or(Phase::Live, |finalizer| finalizer.phase(object))
+    }
+
+    /// All is done for the object's life; the record stays while the cache shows it, terminating.
+    pub(crate) fn settle_released(&self, object: &StoredObject) {
+        self.informer.read(object.key(), |entry| {
+            let is_it = |entry: &Entry| entry.object.life() == object.life() && entry.object.deleting();
+            self.settle(object.key(), Settlement::Released { shown: entry.is_some_and(is_it) });
+        });
     }
 
     /// Wakes every key that the handler has met, but those whose `add` or `delete` is running: a resync never touches
@@ -134,8 +149,9 @@ fn shortened(text: &str) -> Arc<str> {
     }
 }
 
-fn current(entry: &Entry) -> Subject {
-    Subject { object: Arc::clone(&entry.object), preexisting: entry.preexisting, may_be_stale: false }
+fn current(step: Step, entry: &Entry) -> Subject {
+    let preexisting = entry.preexisting && !matches!(step, Step::Delete { .. } | Step::Release);
+    Subject { object: Arc::clone(&entry.object), preexisting, may_be_stale: false }
 }
 
 fn last_known(tombstone: Tombstone<Arc<StoredObject>>) -> Subject {
@@ -170,12 +186,15 @@ pub(crate) struct WakeOnChange {
 impl Subscriber for WakeOnChange {
     fn changed(&self, change: Change<'_>, origin: Origin) {
         let cause = cause(origin);
+        // An object that waits for the handler's finalizer is a deletion to it.
+        let ends = |new: &Entry| self.lane.phase(&new.object) == Phase::Terminating;
         let (key, wake) = match change {
-            Change::Added { new } => (new.object.key(), Wake::new(cause).resets_settle(true)),
+            Change::Added { new } => (new.object.key(), Wake::new(cause).resets_settle(true).deletion(ends(new))),
             Change::Updated { old, new } => {
                 // A user's change of the spec is to be seen within a second, however often the handler has failed (C5).
-                let respecified = old.generation() != new.object.generation();
-                (new.object.key(), Wake::new(cause).resets_settle(respecified))
+                let respecified =
+                    old.generation() != new.object.generation() || old.deleting() != new.object.deleting();
+                (new.object.key(), Wake::new(cause).resets_settle(respecified).deletion(ends(new)))
             }
             Change::Removed { last, may_be_stale } => {
                 self.lane.ledger().removed(last.key(), last.life(), Arc::clone(last), may_be_stale);

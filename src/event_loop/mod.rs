@@ -11,6 +11,7 @@ mod config;
 mod context;
 mod drain;
 mod erased;
+mod finalizer;
 mod funcs;
 mod handle;
 mod handler;
@@ -26,6 +27,7 @@ mod snapshot;
 mod worker;
 
 pub use context::Context;
+pub use finalizer::{Stripped, strip_finalizer};
 pub use funcs::HandlerFuncs;
 pub use handle::{EventLoopHandle, UnknownHandler};
 pub use handler::{DefaultHandler, EventHandler};

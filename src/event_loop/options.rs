@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kubehandler_core::queue::{BackoffConfig, FlowConfig, RetryLimit};
 
+use super::finalizer::Finalizer;
 use crate::informer::{Informer, OptionsConflict, SharedInformer};
 
 /// How one handler's calls are scheduled and retried. The defaults are the delivery contract's.
@@ -22,6 +23,7 @@ pub struct HandlerOptions {
     pub(crate) flow: FlowConfig,
     pub(crate) deadline: Duration,
     pub(crate) resync: Option<Duration>,
+    pub(crate) finalizer: Option<Finalizer>,
     pub(crate) owned: Vec<Arc<Informer>>,
     // Those of `owned` that were asked for with other options before: registration refuses them.
     pub(crate) conflicts: Vec<(Arc<Informer>, OptionsConflict)>,
@@ -33,6 +35,7 @@ impl Default for HandlerOptions {
             flow: FlowConfig::default(),
             deadline: Duration::from_secs(300),
             resync: None,
+            finalizer: None,
             owned: Vec::new(),
             conflicts: Vec::new(),
         }
@@ -90,6 +93,25 @@ impl HandlerOptions {
     /// The most retries of this handler, all keys together: 100 a second with a burst of 100 by default; `None` lifts it.
     pub fn retry_limit(mut self, limit: Option<RetryLimit>) -> Self {
         self.flow.retry_limit = limit;
+        self
+    }
+
+    /// Asks for a finalizer of this name (`example.com/name`): deletions that happen while no process runs are delivered, too.
+    ///
+    /// The library adds it to each object before the first `add`, and removes it when `delete` has returned Ok; until then
+    /// the object stays on the server, terminating. Its `delete` comes while the object is still there, so
+    /// [`Context::latest`](super::Context::latest) may give it. An object that was deleted before its first call gets
+    /// `delete` without an `add`. A permanent failure of `delete` does not give such an object up: it is parked, and
+    /// stays until it changes or is released by hand.
+    ///
+    /// An object that leaves the informer's selector gets `delete`, and then loses the finalizer. One whose finalizer
+    /// somebody took gets it back before the next call that is due, or, if it is being deleted, `delete` when it is gone.
+    ///
+    /// It needs the rights to `get` and `patch` the resource. Others' finalizers are left alone, each of a handler's writes
+    /// names the resourceVersion that it builds on. Before the controller is uninstalled, or the name changes, remove the
+    /// finalizer by [`strip_finalizer`](super::strip_finalizer), or objects that are deleted afterwards stay for ever.
+    pub fn finalizer(mut self, name: &str) -> Self {
+        self.finalizer = Some(Finalizer::new(name));
         self
     }
 

@@ -12,9 +12,10 @@ use super::erased::ErasedHandler;
 use super::handle::EventLoopHandle;
 use super::handler::EventHandler;
 use super::lane::Lane;
+use super::options::HandlerOptions;
 use super::shared::Shared;
 use crate::clock::{Clock, drawn_seed};
-use crate::informer::OptionsConflict;
+use crate::informer::{Informer, OptionsConflict};
 use crate::queue::AsyncQueue;
 
 /// Runs [`EventHandler`]s: one queue, N workers, the delivery contract.
@@ -89,6 +90,28 @@ pub enum RegisterError {
         /// The name.
         name: Arc<str>,
     },
+    /// The server would not accept the finalizer.
+    #[error(
+        "handler `{name}` asks for the finalizer `{finalizer}`, which the server would refuse: {fault}; name it like `example.com/{name}`"
+    )]
+    BadFinalizer {
+        /// The handler's name.
+        name: Arc<str>,
+        /// The finalizer.
+        finalizer: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+    /// Another handler of the same resource asks for the same finalizer: the first that is done would remove it for both.
+    #[error("handlers `{name}` and `{other}` ask for one finalizer, `{finalizer}`: give each its own")]
+    FinalizerTaken {
+        /// The handler's name.
+        name: Arc<str>,
+        /// The handler that has it.
+        other: Arc<str>,
+        /// The finalizer.
+        finalizer: String,
+    },
     /// Its informer is shared, and was asked for with other options before.
     #[error("handler `{name}`{}: {conflict}", beside(.other.as_ref()))]
     Conflict {
@@ -159,7 +182,8 @@ impl EventLoop {
     /// Adds a handler. Its informer is not started before [`run`](Self::run).
     ///
     /// # Errors
-    /// The handler has no name, or the name of one that is registered; or its informer, or one that it
+    /// The handler has no name, or the name of one that is registered; its finalizer is no good, or that of another handler
+    /// of the same resource; or its informer, or one that it
     /// [`owns`](super::HandlerOptions::owns), was asked for with other options before.
     pub fn register(&mut self, handler: impl EventHandler) -> Result<(), RegisterError> {
         let name: Arc<str> = handler.name().into();
@@ -178,10 +202,39 @@ impl EventLoop {
             let other = self.shared.lanes().iter().find(uses).map(|lane| Arc::clone(&lane.name));
             return Err(RegisterError::Conflict { name, other, conflict: conflict.clone() });
         }
+        self.check_finalizer(&name, &informer, &options)?;
         let flow = self.shared.queue.add_flow(options.flow.clone());
         let handler: Arc<dyn ErasedHandler> = Arc::new(handler);
         self.shared.push_lane(Lane::new(name, flow, handler, informer, options));
         Ok(())
+    }
+
+    fn check_finalizer(
+        &self,
+        name: &Arc<str>,
+        informer: &Informer,
+        options: &HandlerOptions,
+    ) -> Result<(), RegisterError> {
+        let Some(finalizer) = &options.finalizer else { return Ok(()) };
+        if let Some(fault) = finalizer.fault() {
+            return Err(RegisterError::BadFinalizer {
+                name: Arc::clone(name),
+                finalizer: finalizer.to_string(),
+                fault,
+            });
+        }
+        let resource = &informer.target().resource;
+        let has_it = |lane: &&Arc<Lane>| {
+            lane.options.finalizer.as_ref() == Some(finalizer) && lane.informer.target().resource.is_same_kind(resource)
+        };
+        match self.shared.lanes().iter().find(has_it) {
+            None => Ok(()),
+            Some(lane) => Err(RegisterError::FinalizerTaken {
+                name: Arc::clone(name),
+                other: Arc::clone(&lane.name),
+                finalizer: finalizer.to_string(),
+            }),
+        }
     }
 
     /// A handle that works before, while and after the loop runs.

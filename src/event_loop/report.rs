@@ -107,7 +107,7 @@ pub struct RunReport {
 
 impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let CallCounts { adds, updates, reconciles, deletes, failed, panicked, timed_out, given_up } = self.calls;
+        let CallCounts { adds, updates, reconciles, deletes, failed, panicked, timed_out, given_up, .. } = self.calls;
         writeln!(
             f,
             "event loop `{}` {} after {:.1?} (drained for {:.1?})",
@@ -119,6 +119,10 @@ impl fmt::Display for RunReport {
             self.calls.total()
         )?;
         writeln!(f, "  failed: {failed} (panicked {panicked}, timed out {timed_out}, deletions given up {given_up})")?;
+        let CallCounts { finalizers_added, finalizers_removed, .. } = self.calls;
+        if finalizers_added + finalizers_removed > 0 {
+            writeln!(f, "  finalizers: added {finalizers_added}, removed {finalizers_removed}")?;
+        }
         write!(f, "  abandoned keys: {}", self.abandoned.len())?;
         for abandoned in self.abandoned.iter().take(20) {
             write!(

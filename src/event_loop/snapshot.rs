@@ -60,7 +60,8 @@ pub struct KeySnapshot {
     pub key: ObjectKey,
     /// Where it stands.
     pub state: KeyState,
-    /// The handler's record of it: `Adding`, `Known`, `Deleting`; `Unseen` before its first call.
+    /// The handler's record of it: `Adding`, `Known`, `Deleting`, with a finalizer also `Releasing` and `Finished`;
+    /// `Unseen` before its first call.
     pub record: &'static str,
     /// Failed attempts since the last success.
     pub attempts: u32,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kubehandler_core::dispatch::{Settlement, Step};
+use kubehandler_core::dispatch::{AfterDelete, Settlement, Step};
 use kubehandler_core::queue::{Cause, Failure, Outcome, RetryKind, Settled, Taken, Wake};
 use kubehandler_core::{EventType, ObjectKey};
 use tokio::task::coop::consume_budget;
@@ -68,7 +68,7 @@ async fn turn(shared: &Shared, lane: &Lane, taken: Taken<ObjectKey>, calls: &Can
         let _running = RunningGuard::new(shared, lane, &call);
         // Counted when it begins: a call that is dropped was made, too.
         shared.observer.called(call.step);
-        guarded(lane, &call).await
+        guarded(shared, lane, &call).await
     };
     settle(shared, lane, &call, result);
 }
@@ -77,10 +77,10 @@ async fn turn(shared: &Shared, lane: &Lane, taken: Taken<ObjectKey>, calls: &Can
 type Said = (String, RetryKind);
 
 /// Makes the call: contained, with a deadline, and a warning when it is slow (C7).
-async fn guarded(lane: &Lane, call: &Arc<Call>) -> Result<(), Fault<Said>> {
+async fn guarded(shared: &Shared, lane: &Lane, call: &Arc<Call>) -> Result<(), Fault<Said>> {
     let deadline = lane.options.deadline;
     let read = |error: &anyhow::Error| (format!("{error:#}"), retry_kind(error, call));
-    let mut contained = std::pin::pin!(contained(|| lane.handler.call(Arc::clone(call)), deadline, read));
+    let mut contained = std::pin::pin!(contained(|| act(shared, lane, call), deadline, read));
     tokio::select! {
         biased;
         ended = &mut contained => ended,
@@ -92,6 +92,25 @@ async fn guarded(lane: &Lane, call: &Arc<Call>) -> Result<(), Fault<Said>> {
             contained.await
         }
     }
+}
+
+/// The call itself, and what the finalizer needs before or after it. A removal that fails is no failure of `delete`: the
+/// record says Releasing from then on, and only the removal is tried again.
+async fn act(shared: &Shared, lane: &Lane, call: &Arc<Call>) -> anyhow::Result<()> {
+    let Some(finalizer) = &lane.options.finalizer else { return lane.handler.call(Arc::clone(call)).await };
+    match call.step {
+        Step::Claim => shared.observer.claimed(finalizer.add(&lane.informer, &call.object).await?),
+        Step::Release => shared.observer.released(finalizer.remove(&lane.informer, &call.object).await?),
+        Step::Delete { then: AfterDelete::Release } => {
+            lane.handler.call(Arc::clone(call)).await?;
+            lane.settle(&call.key, Settlement::Deleted);
+            shared.observer.released(finalizer.remove(&lane.informer, &call.object).await?);
+        }
+        Step::Nothing | Step::Add | Step::Update | Step::Reconcile | Step::Delete { .. } => {
+            lane.handler.call(Arc::clone(call)).await?;
+        }
+    }
+    Ok(())
 }
 
 /// When a call that failed with `error` is to be tried again.
@@ -109,7 +128,16 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
     let fault = match result {
         Ok(()) => {
             debug!(handler = %lane.name, %key, event = %call.event, attempt = call.attempt, "settled");
-            lane.settle(key, Settlement::Succeeded(version));
+            match call.step {
+                // It settles nothing: what follows is decided when the cache shows the finalizer.
+                Step::Nothing | Step::Claim => {}
+                Step::Release | Step::Delete { then: AfterDelete::Release | AfterDelete::Finish } => {
+                    lane.settle_released(&call.object);
+                }
+                Step::Add | Step::Update | Step::Reconcile | Step::Delete { .. } => {
+                    lane.settle(key, Settlement::Succeeded(version));
+                }
+            }
             lane.note_error(key, None);
             close(shared, lane, call);
             return;
@@ -118,7 +146,9 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
     };
     let (text, retry) = explain(shared, fault);
     let is_delete = call.event == EventType::Delete;
-    if is_delete && retry == RetryKind::Permanent {
+    // What the finalizer holds is never given up: it is parked, and stays.
+    let is_held = matches!(call.step, Step::Delete { then: AfterDelete::Release });
+    if is_delete && retry == RetryKind::Permanent && !is_held {
         error!(handler = %lane.name, %key, uid = %call.object.life(), error = %text, "delete failed for good: the object is given up");
         shared.observer.gave_up();
         lane.settle(key, Settlement::Abandoned);
@@ -134,11 +164,11 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
 
 /// Gives the key back after a call that settled its record.
 fn close(shared: &Shared, lane: &Lane, call: &Call) {
-    if matches!(call.step, Step::Delete { successor: true }) {
+    if matches!(call.step, Step::Delete { then: AfterDelete::Successor }) {
         // The next life waits in the cache, and no event will tell of it again.
         shared.queue.add(lane.flow, &call.key, Wake::new(Cause::Change).resets_settle(true));
     }
-    let gone = matches!(call.step, Step::Delete { .. });
+    let gone = matches!(call.step, Step::Delete { .. } | Step::Claim | Step::Release);
     let outcome = match call.requeue() {
         Some(delay) if !gone => Outcome::Requeue(delay),
         Some(_) | None => Outcome::Done,

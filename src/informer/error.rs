@@ -56,6 +56,10 @@ pub enum InformerErrorKind {
 pub(crate) enum Verb {
     List,
     Watch,
+    /// Of one object.
+    Get,
+    /// Of one object.
+    Patch,
 }
 
 impl Verb {
@@ -63,6 +67,8 @@ impl Verb {
         match self {
             Self::List => "list",
             Self::Watch => "watch",
+            Self::Get => "get",
+            Self::Patch => "patch",
         }
     }
 }
@@ -76,13 +82,13 @@ impl InformerError {
 
     /// Words a failure: what was tried, what happened (`detail`, a phrase), what to do.
     pub(crate) fn new(verb: Verb, target: &Target, kind: InformerErrorKind, detail: &str) -> Self {
-        let text = format!("cannot {} {target}: {detail}{}", verb.as_str(), remedy(target, kind));
+        let text = format!("cannot {} {target}: {detail}{}", verb.as_str(), remedy(verb, target, kind));
         Self(Arc::new(Details { kind, text }))
     }
 }
 
 /// What to do about a failure, as the end of its sentence.
-fn remedy(target: &Target, kind: InformerErrorKind) -> String {
+fn remedy(verb: Verb, target: &Target, kind: InformerErrorKind) -> String {
     let resource = &target.resource;
     match kind {
         InformerErrorKind::Forbidden => {
@@ -90,8 +96,12 @@ fn remedy(target: &Target, kind: InformerErrorKind) -> String {
                 None => "a ClusterRole and ClusterRoleBinding".to_owned(),
                 Some(namespace) => format!("a Role and RoleBinding in namespace {namespace}"),
             };
+            let verbs = match verb {
+                Verb::List | Verb::Watch => r#"["list", "watch"]"#,
+                Verb::Get | Verb::Patch => r#"["get", "patch"]"#,
+            };
             format!(
-                "; grant apiGroups [\"{}\"], resources [\"{}\"], verbs [\"list\", \"watch\"] by {role}",
+                "; grant apiGroups [\"{}\"], resources [\"{}\"], verbs {verbs} by {role}",
                 resource.group, resource.plural
             )
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, RETRY_AFTER};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde::Deserialize;
@@ -19,6 +19,8 @@ use super::machine::{Failure, PageRequest, WatchRequest};
 use super::split::{Damage, FrameSplitter, ListMeta, ListSplitter};
 use super::target::Target;
 
+/// What is accepted where an object's metadata are enough.
+pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 /// How much of an error's body is read: a `Status` is smaller.
 const STATUS_MAX: usize = 64 << 10;
 /// How much of a server's message is told.
@@ -26,9 +28,10 @@ const MESSAGE_MAX: usize = 300;
 
 /// A failed request: what it means to the machine, and what to tell people.
 #[derive(Clone, Debug)]
-pub(super) struct RequestError {
-    pub(super) error: InformerError,
-    pub(super) retry_after: Option<Duration>,
+pub(crate) struct RequestError {
+    pub(crate) error: InformerError,
+    /// How long the server asks to wait.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl RequestError {
@@ -102,36 +105,44 @@ impl Source {
         format!("{}?{}", self.target.path(), query.finish())
     }
 
-    /// Sends a request and waits for the answer's head.
+    /// Asks for a list or a watch and waits for the answer's head.
     async fn send(&self, verb: Verb, uri: String) -> Result<Body, RequestError> {
-        let request = Request::get(uri)
-            .header(ACCEPT, self.accept(verb))
-            .header(ACCEPT_ENCODING, "identity")
-            .body(Body::empty())
-            .map_err(|_| self.failed(verb, Kind::Rejected, "namespace and resource give no valid URL"))?;
-        let answer = match timeout(self.read_timeout, self.client.send(request)).await {
+        let request = Request::get(uri).header(ACCEPT, self.accept(verb)).body(Body::empty());
+        let answer = self.answer(verb, request).await?;
+        if answer.status().is_success() { Ok(answer.into_body()) } else { Err(self.refused(verb, answer).await) }
+    }
+
+    /// Sends a request and waits for the answer's head, whatever it says.
+    pub(super) async fn answer(
+        &self,
+        verb: Verb,
+        request: http::Result<Request<Body>>,
+    ) -> Result<Response<Body>, RequestError> {
+        let mut request =
+            request.map_err(|_| self.failed(verb, Kind::Rejected, "namespace and resource give no valid URL"))?;
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        match timeout(self.read_timeout, self.client.send(request)).await {
             Err(_) => {
                 let detail = format!("no answer within {:?}", self.read_timeout);
-                return Err(self.failed(verb, Kind::Stalled, &detail));
+                Err(self.failed(verb, Kind::Stalled, &detail))
             }
             Ok(Err(error)) => {
                 let (kind, detail) = connection::describe(&error);
-                return Err(self.failed(verb, kind, &detail));
+                Err(self.failed(verb, kind, &detail))
             }
-            Ok(Ok(answer)) => answer,
-        };
-        if answer.status().is_success() { Ok(answer.into_body()) } else { Err(self.refused(verb, answer).await) }
+            Ok(Ok(answer)) => Ok(answer),
+        }
     }
 
     fn accept(&self, verb: Verb) -> &'static str {
         match (self.target.metadata_only, verb) {
             (false, _) => "application/json",
             (true, Verb::List) => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
-            (true, Verb::Watch) => "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+            (true, Verb::Watch | Verb::Get | Verb::Patch) => METADATA,
         }
     }
 
-    fn failed(&self, verb: Verb, kind: Kind, detail: &str) -> RequestError {
+    pub(super) fn failed(&self, verb: Verb, kind: Kind, detail: &str) -> RequestError {
         RequestError::new(verb, &self.target, kind, detail)
     }
 
@@ -146,7 +157,7 @@ impl Source {
     }
 
     /// The `Status` in an error's body, or an empty one.
-    async fn status_of(&self, mut body: Body) -> Status {
+    pub(super) async fn status_of(&self, mut body: Body) -> Status {
         let mut text = Vec::new();
         let read = async {
             while let Some(Ok(frame)) = body.frame().await {
@@ -282,6 +293,7 @@ pub(super) struct Status {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct StatusDetails {
+    name: String,
     retry_after_seconds: u64,
     causes: Vec<Cause>,
 }
@@ -293,6 +305,11 @@ struct Cause {
 }
 
 impl Status {
+    /// Whether it says that the object `name` does not exist, rather than that its resource does not.
+    pub(super) fn is_gone(&self, name: &str) -> bool {
+        self.reason == "NotFound" && self.details.as_ref().is_some_and(|details| details.name == name)
+    }
+
     /// Whether the server has not seen the version that was asked for yet, in the shapes that its releases give it.
     fn is_too_new(&self) -> bool {
         let causes = self.details.as_ref().map_or(&[][..], |details| &details.causes);
@@ -311,7 +328,7 @@ pub(super) fn event_error(target: &Target, status: &Status) -> RequestError {
     status_error(Verb::Watch, target, code, status)
 }
 
-fn status_error(verb: Verb, target: &Target, code: u16, status: &Status) -> RequestError {
+pub(super) fn status_error(verb: Verb, target: &Target, code: u16, status: &Status) -> RequestError {
     let kind = match code {
         401 => Kind::Unauthorized,
         403 => Kind::Forbidden,
@@ -351,7 +368,7 @@ pub(super) fn quoted(message: &str) -> String {
     text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }

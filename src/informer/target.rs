@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use kubehandler_core::ObjectKey;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::cache::TypeMeta;
 
 /// A resource, as its URL and its objects name it.
@@ -21,6 +24,11 @@ impl Resource {
             plural: K::plural(dynamic_type).into_owned(),
             kind: K::kind(dynamic_type).into_owned(),
         }
+    }
+
+    /// Whether both are one resource, maybe in two versions.
+    pub(crate) fn is_same_kind(&self, other: &Self) -> bool {
+        self.group == other.group && self.plural == other.plural
     }
 
     /// `v1`, `apps/v1`.
@@ -57,6 +65,13 @@ impl Target {
             None => format!("{prefix}/{plural}"),
             Some(namespace) => format!("{prefix}/namespaces/{namespace}/{plural}"),
         }
+    }
+
+    /// `/api/v1/namespaces/web/pods/shop-1`: one object of this resource.
+    pub(crate) fn object_path(&self, key: &ObjectKey) -> String {
+        let one = Self { namespace: key.namespace().map(str::to_owned), ..self.clone() };
+        // Some kinds' names hold what a URL does not, spaces for example.
+        format!("{}/{}", one.path(), utf8_percent_encode(key.name(), NON_ALPHANUMERIC))
     }
 
     /// What the objects of an answer are, where they do not say it themselves.

@@ -8,6 +8,7 @@ mod coalesced;
 mod contained;
 mod drained;
 mod fair;
+mod finalizers;
 mod handle;
 mod handlers;
 mod in_order;

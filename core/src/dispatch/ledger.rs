@@ -2,12 +2,13 @@
 //!
 //! Invariants:
 //! - L1: a tombstone belongs to the life of the record under the same key; without a record there is none.
-//! - L2: a record whose key the cache does not hold has a tombstone. The cache's owner upholds it: it reports a removal
-//!   ([`Ledger::removed`]) under the same lock under which it removes, and decisions are made under that lock too.
+//! - L2: a record whose life the cache does not hold has a tombstone, unless it is Finished. The cache's owner upholds it:
+//!   it reports a removal ([`Ledger::removed`]) under the same lock under which it removes, and decisions are made under
+//!   that lock too.
 
 use std::collections::HashMap;
 
-use super::decide::{Seen, Step, WhenUnchanged, decide};
+use super::decide::{AfterDelete, Phase, Seen, Step, WhenUnchanged, decide};
 use super::record::Record;
 use crate::{Life, ObjectKey, ResourceVersion};
 
@@ -20,52 +21,50 @@ pub struct Tombstone<T> {
     pub may_be_stale: bool,
 }
 
-/// What a worker is to do with the key it took.
+/// What a worker is to do with the key it took, and with which object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision<T> {
     /// No call.
     Nothing,
-    /// Make this call with the object that the cache holds.
+    /// Do this with the object that the cache holds.
     Current(Step),
-    /// Call `delete` with the object of the tombstone.
-    Delete {
-        /// The last known object.
-        tombstone: Tombstone<T>,
-        /// The cache holds an object whose turn comes once this is settled: take the key again then.
-        successor: bool,
-    },
+    /// Do this, a `delete` or a release, with the last known object.
+    LastKnown(Step, Tombstone<T>),
 }
 
-/// How a call ended.
+/// How a call, or a write of the finalizer, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settlement<'a> {
-    /// It returned Ok; the version is the one that the call was given.
+    /// A call returned Ok; the version is the one that it was given. A `delete` so ended leaves nothing to do.
     Succeeded(&'a ResourceVersion),
     /// It failed and will be made again.
     Failed,
     /// A `delete` failed for good: the life is given up, and its successor gets `add`.
     Abandoned,
+    /// A `delete` returned Ok, and the finalizer is to be removed.
+    Deleted,
+    /// All is done for a life with a finalizer. `shown`: the cache still holds it, terminating.
+    Released {
+        /// Whether the record has to stay until the cache loses the object.
+        shown: bool,
+    },
 }
 
 /// What one handler has settled, for all keys. `T` is an object as the cache keeps it; cloning it should be cheap.
 #[derive(Debug)]
 pub struct Ledger<T> {
+    // Whether the handler asks for a finalizer.
+    finalizer: bool,
     records: HashMap<ObjectKey, Record>,
     // Apart from the records because few keys have one at a time: L1.
     tombstones: HashMap<ObjectKey, Tombstone<T>>,
 }
 
-impl<T> Default for Ledger<T> {
-    fn default() -> Self {
-        Self { records: HashMap::new(), tombstones: HashMap::new() }
-    }
-}
-
 impl<T: Clone> Ledger<T> {
-    /// An empty ledger: every key is Unseen.
+    /// An empty ledger: every key is Unseen. `finalizer`: whether the handler asks for one.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(finalizer: bool) -> Self {
+        Self { finalizer, records: HashMap::new(), tombstones: HashMap::new() }
     }
 
     /// The record under `key`, `None` while it is Unseen.
@@ -95,62 +94,104 @@ impl<T: Clone> Ledger<T> {
     }
 
     /// The cache has removed the object of this life. Keeps what a later `delete` needs; an object that the handler
-    /// has not met, or a life other than the one it is busy with, leaves nothing behind.
+    /// has not met or is done with, or a life other than the one it is busy with, leaves nothing behind.
     pub fn removed(&mut self, key: &ObjectKey, life: &Life, last: T, may_be_stale: bool) {
-        if self.records.get(key).is_some_and(|record| record.life() == life) {
+        let owed = |record: &Record| record.life() == life && !matches!(record, Record::Finished { .. });
+        if self.records.get(key).is_some_and(owed) {
             self.tombstones.insert(key.clone(), Tombstone { last, may_be_stale });
         }
     }
 
     /// What to do for `key`, given what the cache holds under it; writes the record that the call needs.
     ///
-    /// The caller makes the call and then reports it with [`Ledger::settle`]; until then it makes no other decision for
-    /// this key (C1).
+    /// The caller does it and then reports it with [`Ledger::settle`] (a claim that succeeded is not reported: it settles
+    /// nothing); until then it makes no other decision for this key (C1).
     pub fn decide(&mut self, key: &ObjectKey, cache: Option<Seen<'_>>, unchanged: WhenUnchanged) -> Decision<T> {
-        let step = decide(self.records.get(key), cache, unchanged);
+        self.close(key, cache);
+        let step = decide(self.records.get(key), cache, unchanged, self.finalizer);
         match (step, cache) {
-            (Step::Delete { successor }, _) => {
-                let Some(tombstone) = self.tombstones.get(key).cloned() else {
-                    debug_assert!(false, "{key}: a deletion without a tombstone breaks L2");
-                    return Decision::Nothing;
-                };
-                if let Some(record) = self.records.get_mut(key) {
-                    *record = Record::Deleting { life: record.life().clone() };
-                }
-                Decision::Delete { tombstone, successor }
-            }
+            (Step::Delete { .. } | Step::Release, _) => return self.decide_end(key, step, cache),
             (Step::Add, Some(seen)) => {
-                self.tombstones.remove(key);
                 self.records.insert(key.clone(), Record::Adding { life: seen.life.clone() });
-                Decision::Current(Step::Add)
             }
-            (Step::Update | Step::Reconcile, Some(_)) => {
-                // It left and came back before anybody looked: to the handler it never left.
-                self.tombstones.remove(key);
-                Decision::Current(step)
-            }
-            (Step::Nothing, Some(_)) => {
-                self.tombstones.remove(key);
-                Decision::Nothing
-            }
-            (Step::Nothing | Step::Add | Step::Update | Step::Reconcile, None) => Decision::Nothing,
+            (Step::Nothing, _) | (Step::Claim | Step::Update | Step::Reconcile, Some(_)) => {}
+            (Step::Claim | Step::Add | Step::Update | Step::Reconcile, None) => return Decision::Nothing,
+        }
+        // If it left and came back before anybody looked: to the handler it never left.
+        self.tombstones.remove(key);
+        if step == Step::Nothing { Decision::Nothing } else { Decision::Current(step) }
+    }
+
+    /// Ends records that wait for nothing but the cache: that it loses the object, or that it no longer shows our
+    /// finalizer.
+    fn close(&mut self, key: &ObjectKey, cache: Option<Seen<'_>>) {
+        let Some(record) = self.records.get_mut(key) else { return };
+        let over = match (&*record, cache) {
+            (Record::Adding { .. } | Record::Known { .. } | Record::Deleting { .. }, _)
+            | (Record::Releasing { .. }, None) => false,
+            (Record::Finished { .. }, None) => true,
+            (Record::Releasing { life } | Record::Finished { life }, Some(seen)) => match seen.phase {
+                _ if life != seen.life => true,
+                Phase::Live | Phase::Unclaimed => true,
+                Phase::Terminating => false,
+                Phase::Released => {
+                    *record = Record::Finished { life: life.clone() };
+                    false
+                }
+            },
+        };
+        if over {
+            self.records.remove(key);
+            self.tombstones.remove(key);
         }
     }
 
-    /// A call that [`Ledger::decide`] asked for has ended.
+    /// Chooses the object for the end of a life: as the cache shows it, or as it was last known.
+    fn decide_end(&mut self, key: &ObjectKey, step: Step, cache: Option<Seen<'_>>) -> Decision<T> {
+        let recorded = self.records.get(key).map(Record::life);
+        let Some(life) = recorded.or(cache.map(|seen| seen.life)).cloned() else { return Decision::Nothing };
+        let shown = cache.is_some_and(|seen| *seen.life == life);
+        // What left and came back is deleted as it left.
+        let left = !shown || matches!(step, Step::Delete { then: AfterDelete::Successor });
+        let tombstone = self.tombstones.get(key).filter(|_| left).cloned();
+        debug_assert!(shown || tombstone.is_some(), "{key}: a deletion without a tombstone breaks L2");
+        if matches!(step, Step::Delete { .. }) {
+            self.records.insert(key.clone(), Record::Deleting { life });
+        }
+        match tombstone {
+            Some(tombstone) => Decision::LastKnown(step, tombstone),
+            None if shown => Decision::Current(step),
+            None => Decision::Nothing,
+        }
+    }
+
+    /// What [`Ledger::decide`] asked for has ended.
     pub fn settle(&mut self, key: &ObjectKey, settlement: Settlement<'_>) {
         let Some(record) = self.records.get_mut(key) else { return };
+        let life = record.life().clone();
         match (&mut *record, settlement) {
-            (Record::Adding { life } | Record::Known { life, .. }, Settlement::Succeeded(version)) => {
-                *record = Record::Known { life: life.clone(), settled: version.clone(), failed: false };
+            (Record::Adding { .. } | Record::Known { .. }, Settlement::Succeeded(version)) => {
+                *record = Record::Known { life, settled: version.clone(), failed: false };
             }
-            (Record::Known { failed, .. }, Settlement::Failed | Settlement::Abandoned) => *failed = true,
-            (Record::Adding { .. }, Settlement::Failed | Settlement::Abandoned)
-            | (Record::Deleting { .. }, Settlement::Failed) => {}
-            (Record::Deleting { .. }, Settlement::Succeeded(_) | Settlement::Abandoned) => {
+            (Record::Known { failed, .. }, Settlement::Failed) => *failed = true,
+            (Record::Deleting { .. }, Settlement::Deleted) => *record = Record::Releasing { life },
+            (Record::Deleting { .. } | Record::Releasing { .. }, Settlement::Released { shown: true }) => {
+                *record = Record::Finished { life };
+                self.tombstones.remove(key);
+            }
+            (Record::Deleting { .. }, Settlement::Succeeded(_) | Settlement::Abandoned)
+            | (Record::Deleting { .. } | Record::Releasing { .. }, Settlement::Released { shown: false }) => {
                 self.records.remove(key);
                 self.tombstones.remove(key);
             }
+            // A failure leaves the others as they were; the rest are answers to questions that were not asked.
+            (Record::Adding { .. } | Record::Deleting { .. } | Record::Releasing { .. }, Settlement::Failed)
+            | (
+                Record::Adding { .. } | Record::Known { .. },
+                Settlement::Abandoned | Settlement::Deleted | Settlement::Released { .. },
+            )
+            | (Record::Releasing { .. }, Settlement::Succeeded(_) | Settlement::Abandoned | Settlement::Deleted)
+            | (Record::Finished { .. }, _) => {}
         }
     }
 }

@@ -16,8 +16,22 @@
 //! | Deleting | same life (it left the selector and came back) | `delete` until settled, then `add` |
 //! | Adding, Known, Deleting | other life | `delete` for the old one; once that is settled, `add` for the new one |
 //!
-//! Unseen is the absence of a record. The table itself is [`decide`]; [`Ledger`] keeps the records and tombstones of
-//! one handler.
+//! Unseen is the absence of a record. For a handler that asks for a finalizer F an object is *live* or *terminating*, and
+//! these rows go before the ones above:
+//!
+//! | record | cache now | step |
+//! |---|---|---|
+//! | Unseen, Adding, Known with a call due | live without F | the library adds F; the call follows when the cache shows it |
+//! | Unseen, Finished | terminating without F | none |
+//! | Unseen, Adding, Known, Deleting | terminating with F | `delete`: Releasing when it returns Ok; F is removed, then Finished |
+//! | Adding, Known | terminating without F (somebody took it) | none: `delete` when absent |
+//! | Deleting | terminating without F | `delete` again, then Finished |
+//! | Adding, Known, Deleting | absent (it may have left the selector and live on) | `delete`, then as Releasing |
+//! | Releasing | absent, terminating with F | remove F only; then Finished, or Unseen if absent |
+//! | Finished | terminating | none |
+//! | Releasing, Finished | live (it came back), other life, or absent and Finished | as Unseen |
+//!
+//! The tables themselves are [`decide`]; [`Ledger`] keeps the records and tombstones of one handler.
 //!
 //! # The clauses that code, tests and docs cite
 //! - **C1 One at a time**: never two calls at once for one handler and key.
@@ -38,6 +52,6 @@ mod ledger;
 mod model;
 mod record;
 
-pub use decide::{Seen, Step, WhenUnchanged, decide};
+pub use decide::{AfterDelete, Phase, Seen, Step, WhenUnchanged, decide};
 pub use ledger::{Decision, Ledger, Settlement, Tombstone};
 pub use record::Record;

@@ -4,8 +4,9 @@ use crate::{Life, ResourceVersion};
 
 /// How far a handler has come with one life of an object; no record at all means Unseen.
 ///
-/// `Unseen → Adding → Known → Deleting → Unseen`. A record is written *before* the call that it announces, so a call
-/// that fails, panics or is dropped half-way leaves the truth behind: it was attempted.
+/// `Unseen → Adding → Known → Deleting → Unseen`; with a finalizer the end is `Deleting → Releasing → Finished → Unseen`.
+/// A record is written *before* the call that it announces, so a call that fails, panics or is dropped half-way leaves
+/// the truth behind: it was attempted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// `add` was attempted and has not succeeded yet. Next: Known, or Deleting.
@@ -22,9 +23,19 @@ pub enum Record {
         /// Whether a call since then has failed: the next one is due even if the version is the settled one.
         failed: bool,
     },
-    /// `delete` was attempted and has not succeeded yet. Next: Unseen.
+    /// `delete` was attempted and has not succeeded yet. Next: Unseen; Releasing or Finished with a finalizer.
     Deleting {
         /// Whose `delete` it is.
+        life: Life,
+    },
+    /// `delete` has succeeded, and the finalizer is still to be removed. Next: Finished, or Unseen.
+    Releasing {
+        /// Whose finalizer it is.
+        life: Life,
+    },
+    /// All is done for this life, but the cache still shows it, terminating. Next: Unseen.
+    Finished {
+        /// The life that is over for the handler.
         life: Life,
     },
 }
@@ -34,7 +45,11 @@ impl Record {
     #[must_use]
     pub fn life(&self) -> &Life {
         match self {
-            Self::Adding { life } | Self::Known { life, .. } | Self::Deleting { life } => life,
+            Self::Adding { life }
+            | Self::Known { life, .. }
+            | Self::Deleting { life }
+            | Self::Releasing { life }
+            | Self::Finished { life } => life,
         }
     }
 
@@ -45,6 +60,8 @@ impl Record {
             Self::Adding { .. } => "Adding",
             Self::Known { .. } => "Known",
             Self::Deleting { .. } => "Deleting",
+            Self::Releasing { .. } => "Releasing",
+            Self::Finished { .. } => "Finished",
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It is woken by a Website and by each object that one owns, so what somebody edits or deletes is put back. It never
 //! writes to the Website itself: that is [`status`](super::status)'s duty, and the reason why the two cannot wake each
-//! other for ever.
+//! other for ever. The finalizer, which the library adds and removes for it, is the one exception.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
@@ -12,7 +12,7 @@ use tracing::info;
 use crate::announce::Announcer;
 use crate::apply::{NameTaken, Owned};
 use crate::crd::Website;
-use crate::desired::Desired;
+use crate::desired::{Desired, FINALIZER};
 use crate::everyday;
 
 /// Brings the objects that a Website owns in line with its spec.
@@ -45,6 +45,7 @@ impl EventHandler for Websites {
             .owns(self.config_maps.cache())
             .owns(self.services.cache())
             .owns(self.deployments.cache())
+            .finalizer(FINALIZER)
     }
 
     async fn add(&self, ctx: &Context<Website>, namespace: &str, name: &str) -> anyhow::Result<()> {
@@ -56,7 +57,9 @@ impl EventHandler for Websites {
         self.bring_in_line(ctx).await
     }
 
-    // What it owned goes by itself: the owner references tell the cluster's garbage collector.
+    // What it owned goes by itself: the owner references tell the cluster's garbage collector. This is the place for what
+    // lies outside of the cluster, such as a DNS record: the finalizer holds the Website until this returns Ok, even if it
+    // was deleted while the controller was not running.
     async fn delete(&self, _ctx: &Context<Website>, namespace: &str, name: &str) -> anyhow::Result<()> {
         info!(namespace, name, "website deleted");
         Ok(())
@@ -66,9 +69,6 @@ impl EventHandler for Websites {
 impl Websites {
     async fn bring_in_line(&self, ctx: &Context<Website>) -> anyhow::Result<()> {
         let website = ctx.object()?;
-        if website.metadata.deletion_timestamp.is_some() {
-            return Ok(()); // Its owned objects are being collected: don't bring them back.
-        }
         // Trying again would not help: the key is parked until somebody changes the Website.
         let desired = Desired::of(&website).map_err(Permanent::new)?;
         match self.write(&website, &desired).await {

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use kubehandler_testkit::{Outcome, RequestRecord};
+use kubehandler_testkit::{Fault, Outcome, RequestRecord, Requests, Rule};
 use serde_json::{Value, json};
 
-use crate::stage::Stage;
+use crate::stage::{CONTROLLER, Stage};
 
 #[test]
 fn the_crd_manifest_is_what_the_program_prints() {
@@ -59,6 +59,9 @@ fn used(stage: &Stage) -> BTreeSet<Right> {
 #[tokio::test(start_paused = true)]
 async fn the_role_grants_what_the_controller_does_and_nothing_else() {
     let stage = Stage::set().await;
+    // A conflict, after which the finalizer's writer looks at the object itself.
+    let finalizer = Requests::of("patch", "websites.example.kubehandler.dev").subresource("").user(CONTROLLER);
+    let _conflict = stage.server.faults().install(Rule::new(finalizer, Fault::status(409)).times(1));
     stage.ready("home", 2).await;
     stage.change("home", json!({ "replicas": 3 })).await;
     stage.rest().await;

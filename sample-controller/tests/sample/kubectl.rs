@@ -108,11 +108,16 @@ fn the_story_on_a_real_control_plane_with_the_roles_rights_only() {
     run.line_with("caches have synced");
 
     story(&kubectl, || pretend_that_pods_run(&kubectl));
+    kubectl.apply(WEBSITE);
+    kubectl.run(["wait", "deployment/mine", "--for=create", WAIT]);
 
     run.signal(Signal::TERM);
     let (status, text) = run.end();
     assert!(status.success(), "{text}");
     assert!(!text.contains("is forbidden"), "{text}");
+    // The controller is gone for good: without this the CustomResourceDefinition would wait for it.
+    let output = program(&["uninstall", "--kubeconfig"]).arg(&kubectl.0).output().expect("it runs");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("removed from 1 Websites"), "{output:?}");
     kubectl.run(["delete", "-k", DEPLOY, WAIT]);
 }
 

@@ -15,3 +15,4 @@ mod run;
 mod scenario;
 mod settled;
 mod stage;
+mod uninstall;

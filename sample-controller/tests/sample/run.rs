@@ -15,21 +15,21 @@ use crate::program::{Program, program};
 use crate::stage::install_crd;
 
 /// An API server for other processes, and its kubeconfig.
-struct Server {
-    api: ApiServer,
+pub(crate) struct Server {
+    pub(crate) api: ApiServer,
     kubeconfig: NamedTempFile,
     _listening: Listening,
 }
 
 impl Server {
     /// With the CRD of Websites.
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let server = Self::without_crd().await;
         install_crd(&server.api.client()).await;
         server
     }
 
-    async fn without_crd() -> Self {
+    pub(crate) async fn without_crd() -> Self {
         let server = ApiServer::new();
         let listening = server.listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("it listens");
         let mut kubeconfig = NamedTempFile::new().expect("a file");
@@ -38,7 +38,11 @@ impl Server {
     }
 
     fn program(&self, arguments: &[&str]) -> Command {
-        let mut command = program(&["run", "--kubeconfig"]);
+        self.command("run", arguments)
+    }
+
+    pub(crate) fn command(&self, subcommand: &str, arguments: &[&str]) -> Command {
+        let mut command = program(&[subcommand, "--kubeconfig"]);
         command.arg(self.kubeconfig.path()).args(arguments);
         command
     }
@@ -48,7 +52,7 @@ impl Server {
         requests.filter(|request| request.resource == "websites" && request.verb == "list").count()
     }
 
-    async fn create_website(&self, name: &str) {
+    pub(crate) async fn create_website(&self, name: &str) {
         let spec = WebsiteSpec { page: "Hello".into(), replicas: 1, host: None };
         let websites = Api::<Website>::default_namespaced(self.api.client());
         websites.create(&PostParams::default(), &Website::new(name, spec)).await.expect("a valid Website");

@@ -23,7 +23,7 @@ fn what_selectors_and_mapping_need_lies_beside_the_text() {
     let object = parse(&json!({"metadata": {
         "name": "web-1", "namespace": "shop", "uid": "0a1b2c3d-0000-4111-8222-333344445555",
         "resourceVersion": "42", "generation": 3, "deletionTimestamp": "2026-01-01T00:00:00Z",
-        "labels": {"tier": "web", "app": "shop"},
+        "labels": {"tier": "web", "app": "shop"}, "finalizers": ["example.com/b", "example.com/a"],
         "ownerReferences": [
             {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "u-1", "controller": true},
             {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u-2"},
@@ -34,6 +34,7 @@ fn what_selectors_and_mapping_need_lies_beside_the_text() {
     assert_eq!(object.version(), &ResourceVersion::Number(42));
     assert_eq!((object.generation(), object.deleting()), (Some(3), true));
     assert_eq!(object.labels().collect::<Vec<_>>(), [("app", "shop"), ("tier", "web")]);
+    assert_eq!(object.finalizers().collect::<Vec<_>>(), ["example.com/b", "example.com/a"]);
     let owners: Vec<_> = object.owners().iter().map(|owner| (owner.group(), &*owner.name, owner.controller)).collect();
     assert_eq!(owners, [("apps", "web", true), ("", "n", false)]);
 }

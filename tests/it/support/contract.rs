@@ -76,6 +76,10 @@ fn follow(told: &Told, call: &Recorded) -> Result<Told, String> {
             let settled = ok || call.end() == Some(End::Permanent);
             Ok(if settled { Told::Nothing } else { Told::Deleting(uid) })
         }
+        // With a finalizer: the deletion happened before the first call, or a permanent failure left it waiting.
+        (Told::Nothing, Function::Delete) if call.waits_for_a_finalizer() => {
+            Ok(if ok { Told::Nothing } else { Told::Deleting(uid) })
+        }
         (told, function) => Err(format!("{function} of {uid} where the handler stands at {told:?}")),
     }
 }

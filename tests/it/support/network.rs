@@ -21,6 +21,7 @@ type Matches = Arc<dyn Fn(&Sent) -> bool + Send + Sync>;
 /// A request that the library sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: String,
 }
@@ -31,7 +32,11 @@ impl Sent {
     }
 
     pub(crate) fn is_list(&self) -> bool {
-        !self.is_watch()
+        self.method == "GET" && !self.is_watch()
+    }
+
+    pub(crate) fn is_patch(&self) -> bool {
+        self.method == "PATCH"
     }
 
     /// Whether it is about this resource (its plural name).
@@ -190,8 +195,11 @@ impl Network {
     async fn carry(&self, request: Request<Body>, inner: &Client) -> Result<Answer, BoxError> {
         let mut cut = self.ends.subscribe();
         let mut released = self.released.subscribe();
-        let sent =
-            Sent { path: request.uri().path().to_owned(), query: request.uri().query().unwrap_or_default().to_owned() };
+        let sent = Sent {
+            method: request.method().to_string(),
+            path: request.uri().path().to_owned(),
+            query: request.uri().query().unwrap_or_default().to_owned(),
+        };
         self.state().sent.push(sent.clone());
         loop {
             let (down, fate) = self.look_up(&sent);

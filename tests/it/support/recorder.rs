@@ -131,6 +131,19 @@ impl Recorded {
         }
     }
 
+    /// The object's finalizers; none of one that does not decode.
+    pub(crate) fn finalizers(&self) -> Vec<String> {
+        let listed = self.object.as_ref().as_ref().ok().and_then(|object| object.pointer("/metadata/finalizers"));
+        serde_json::from_value(listed.cloned().unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// Whether the object is being deleted, and somebody has to act first.
+    pub(crate) fn waits_for_a_finalizer(&self) -> bool {
+        let object = self.object.as_ref().as_ref().ok();
+        object.is_some_and(|object| object.pointer("/metadata/deletionTimestamp").is_some())
+            && !self.finalizers().is_empty()
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         self.ended.is_none()
     }

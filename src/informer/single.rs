@@ -1,0 +1,92 @@
+//! Objects' metadata, asked of the server itself and changed there.
+//!
+//! For those few places where the cache's word is not enough. Nothing of the object but its metadata is asked for, so a
+//! Secret's content does not travel.
+
+use http::Request;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http_body_util::{BodyExt as _, Limited};
+use kube::client::Body;
+use kubehandler_core::ObjectKey;
+use tokio::time::timeout;
+
+use super::error::{InformerErrorKind as Kind, Verb};
+use super::machine::PageRequest;
+use super::shared::Informer;
+use super::source::{METADATA, RequestError, Source, retry_after, status_error};
+use super::split::OBJECT_MAX;
+use super::target::Target;
+use crate::cache::StoredObject;
+
+/// What the server says of one object.
+pub(crate) enum Answer {
+    /// Its metadata, as they are now.
+    Found(StoredObject),
+    /// There is no object of this name. A resource that the server does not know is an error, and never says that.
+    Gone,
+    /// It has changed since the version that the patch named: nothing was changed.
+    Conflict,
+}
+
+impl Informer {
+    /// Asks the server for the object's metadata.
+    pub(crate) async fn fetch(&self, key: &ObjectKey) -> Result<Answer, RequestError> {
+        let request = Request::get(self.target.object_path(key)).header(ACCEPT, METADATA).body(Body::empty());
+        self.single(Verb::Get, key, request).await
+    }
+
+    /// Merges `patch` into the object. It should name the resourceVersion that it builds on.
+    pub(crate) async fn patch(&self, key: &ObjectKey, patch: &serde_json::Value) -> Result<Answer, RequestError> {
+        let request = Request::patch(self.target.object_path(key))
+            .header(ACCEPT, METADATA)
+            .header(CONTENT_TYPE, "application/merge-patch+json")
+            .body(Body::from(patch.to_string().into_bytes()));
+        self.single(Verb::Patch, key, request).await
+    }
+
+    /// Lists the metadata of all objects that it would watch, and returns those that `wanted` picks.
+    pub(crate) async fn find(&self, wanted: impl Fn(&StoredObject) -> bool) -> Result<Vec<StoredObject>, RequestError> {
+        let target = Target { metadata_only: true, ..self.target.clone() };
+        let source = Source::new(self.client.clone(), target, self.config.read_timeout);
+        let mut body = source.list(&PageRequest { limit: None, continue_token: None }).await?;
+        let (mut found, types) = (Vec::new(), self.target.types());
+        while let Some(item) = body.next().await? {
+            // What cannot be stored is no object that anybody could be asked to change.
+            found.extend(StoredObject::parse(&item, &types, false).ok().filter(&wanted));
+        }
+        body.finish()?;
+        Ok(found)
+    }
+
+    async fn single(
+        &self,
+        verb: Verb,
+        key: &ObjectKey,
+        request: http::Result<Request<Body>>,
+    ) -> Result<Answer, RequestError> {
+        let limit = self.config.read_timeout;
+        let source = Source::new(self.client.clone(), self.target.clone(), limit);
+        let answer = source.answer(verb, request).await?;
+        let code = answer.status().as_u16();
+        let asked = retry_after(answer.headers());
+        let body = answer.into_body();
+        if !(200..300).contains(&code) {
+            let status = source.status_of(body).await;
+            return match code {
+                404 if status.is_gone(key.name()) => Ok(Answer::Gone),
+                409 => Ok(Answer::Conflict),
+                _ => {
+                    let error = status_error(verb, &self.target, code, &status);
+                    Err(RequestError { retry_after: asked.or(error.retry_after), ..error })
+                }
+            };
+        }
+        match timeout(limit, Limited::new(body, OBJECT_MAX).collect()).await {
+            Err(_) => Err(source.failed(verb, Kind::Stalled, "the answer stalled")),
+            Ok(Err(_)) => Err(source.failed(verb, Kind::Truncated, "the answer ended in the middle")),
+            Ok(Ok(body)) => StoredObject::parse(&body.to_bytes(), &self.target.types(), false)
+                .map(Answer::Found)
+                .map_err(|error| source.failed(verb, Kind::Malformed, &format!("the answer is unusable: {error}"))),
+        }
+    }
+}
