@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use kubehandler::{Cause, Ending, KeyState};
 
-use super::history::{Call, End, Entry, Event, Function, Object, Over, Quiet, RUNAWAY, Time, asks_for_unchanged};
-use super::options::Options;
-use super::reference::{Key, Parked, Record, Reference, Step};
+use super::history::{Call, End, Entry, Event, Function, Object, Over, Quiet, RUNAWAY, Time, Told, asks_for_unchanged};
+use super::options::{FOREIGN, Options, finalizer};
+use super::reference::{Key, Lane, Parked, Record, Reference, Step};
 
 /// Timers count in milliseconds, and two may follow one another.
 const TOLERANCE: Duration = Duration::from_millis(3);
@@ -135,11 +135,15 @@ impl Checker<'_> {
                 self.over = false;
                 self.reference.start();
             }
-            Event::Told { informer, told } => self.reference.told(*informer, told),
+            Event::Told { informer, told } => {
+                self.keeps_finalizers(*informer, told)?;
+                self.reference.told(*informer, told);
+            }
             Event::Enqueued { handler, name } => self.reference.enqueued(*handler, name),
             Event::Released { handler, name, was_parked } => {
                 let parked = self.reference.key(*handler, name).is_some_and(|key| key.parked.is_some());
                 let open = self.reference.process.as_ref().is_some_and(|process| process.cancelled.is_none());
+                let open = open && !self.reference.plan(*handler).finalizer;
                 hold!(C4, !open || *was_parked == parked, "{name} of {handler} was parked: {was_parked}, not {parked}");
                 if *was_parked {
                     self.reference.released(*handler, name);
@@ -153,6 +157,17 @@ impl Checker<'_> {
             Event::Ended { call, handler, name, end } => {
                 self.ends(*call, *handler, name, *end)?;
                 self.reference.ended(*call, *handler, name, *end);
+            }
+            Event::Asked { name, patch } => {
+                self.writes(name, patch.as_ref())?;
+                if let Some(process) = &mut self.reference.process {
+                    process.requests += 1;
+                }
+            }
+            Event::Answered { .. } => {
+                if let Some(process) = &mut self.reference.process {
+                    process.requests = process.requests.saturating_sub(1);
+                }
             }
             Event::Cancelled => self.reference.cancelled(),
             Event::Aborted => {
@@ -194,17 +209,19 @@ impl Checker<'_> {
     /// C2: the function that bridges record and cache, with the state that it is about.
     fn order(&self, call: &Call, key: &Key) -> Verdict {
         let held = self.reference.held(call.handler, &call.object.name);
-        let step = Reference::step(&key.record, held);
+        let step = self.reference.next(call.handler, &call.object.name, &key.record);
         let given = &call.object;
         let about =
             |object: Option<&Object>| object.is_some_and(|it| it.uid == given.uid && it.version == given.version);
+        let waits = held.is_some_and(|held| held.object.deleting) && self.reference.plan(call.handler).finalizer;
         let current = about(held.map(|held| &held.object));
         let last = about(key.tombstone.as_ref().map(|tombstone| &tombstone.last));
         let expected = match step {
             Step::Nothing => false,
             Step::Add => call.function == Function::Add && current,
             Step::Update => call.function == Function::Update && current,
-            Step::Delete => call.function == Function::Delete && last,
+            // Held back by a finalizer, the object is still there.
+            Step::Delete => call.function == Function::Delete && (last || (current && waits)),
             Step::IfAsked => current && asks_for_unchanged(call.causes) == Some(call.function),
         };
         hold!(
@@ -215,7 +232,7 @@ impl Checker<'_> {
             held.map(|held| held.object.to_string())
         );
         let content = match step {
-            Step::Delete => key.tombstone.as_ref().map(|tombstone| &tombstone.last.content),
+            Step::Delete if last => key.tombstone.as_ref().map(|tombstone| &tombstone.last.content),
             _ => held.map(|held| &held.object.content),
         };
         hold!(C3, content == Some(&given.content), "{call} is given {}, not {content:?}", given.content);
@@ -255,6 +272,10 @@ impl Checker<'_> {
     /// C5: not before its time, and the right attempt.
     fn spacing(&self, call: &Call, key: &Key) -> Verdict {
         let now = self.reference.now;
+        // Adding the finalizer counts as an attempt, too, and only the server knows of it.
+        if self.reference.plan(call.handler).finalizer {
+            return Ok(());
+        }
         if key.parked == Some(Parked::Cap) && self.resyncs_now(call) {
             return Ok(());
         }
@@ -269,6 +290,9 @@ impl Checker<'_> {
 
     /// What the context says of the object and of the wait.
     fn context(&self, call: &Call, key: &Key) -> Verdict {
+        if self.reference.plan(call.handler).finalizer {
+            return Ok(());
+        }
         if call.function == Function::Delete {
             let stale = key.tombstone.as_ref().map(|tombstone| tombstone.may_be_stale);
             hold!(C4, stale == Some(call.may_be_stale), "{call}: may be stale should be {stale:?}");
@@ -351,7 +375,8 @@ impl Checker<'_> {
         let after = process.cancelled.map_or(Duration::ZERO, |at| self.reference.now - at);
         let longest = self.reference.options.drain_deadline + TOLERANCE;
         hold!(C8, after <= longest, "the run ended {after:?} after its cancellation");
-        if *ending == Ending::Drained {
+        let no_finalizers = self.reference.options.handlers.iter().all(|plan| !plan.finalizer);
+        if *ending == Ending::Drained && no_finalizers {
             hold!(C8, *failed == process.failed, "the report counts {failed} failed calls, not {}", process.failed);
         }
         for (handler, name) in &process.left {
@@ -371,6 +396,10 @@ impl Checker<'_> {
         }
         for (handler, lane) in process.lanes.iter().enumerate() {
             let server = &quiet.server[self.reference.plan(handler).informer];
+            if self.reference.plan(handler).finalizer {
+                self.rests_held_back(handler, lane, server, quiet)?;
+                continue;
+            }
             for object in server {
                 let key = lane.keys.get(&object.name);
                 let settled = key.is_some_and(|key| {
@@ -394,6 +423,66 @@ impl Checker<'_> {
         for (handler, name, state) in &quiet.snapshot {
             let rests = matches!(state, KeyState::Parked { .. } | KeyState::Delayed { .. });
             hold!(C4, rests, "{name} of {handler} is {state} although the world is quiet");
+        }
+        Ok(())
+    }
+}
+
+/// Finalizers.
+impl Checker<'_> {
+    /// A handler's finalizer goes only after its `delete` has succeeded.
+    fn keeps_finalizers(&self, informer: usize, told: &Told) -> Verdict {
+        let objects = match told {
+            Told::List(objects) => objects.as_slice(),
+            Told::Present(object) => std::slice::from_ref(object),
+            Told::Gone(_) => &[],
+        };
+        for (handler, plan) in self.reference.options.handlers.iter().enumerate() {
+            let ours = finalizer(handler);
+            for object in objects.iter().filter(|_| plan.finalizer && plan.informer == informer) {
+                let held = self.reference.held(handler, &object.name).map(|held| &held.object);
+                let held = held.filter(|held| held.uid == object.uid && held.version < object.version);
+                let goes =
+                    held.is_some_and(|held| held.finalizers.contains(&ours)) && !object.finalizers.contains(&ours);
+                let record = self.reference.key(handler, &object.name).map(|key| &key.record);
+                let is_done = matches!(record, Some(Record::Finished { uid }) if *uid == object.uid);
+                hold!(C4, !goes || is_done, "{object} loses the finalizer of {handler}, which stands at {record:?}");
+            }
+        }
+        Ok(())
+    }
+
+    /// A write of the library leaves others' finalizers alone.
+    fn writes(&self, name: &str, patch: Option<&(u64, Vec<String>)>) -> Verdict {
+        hold!(C8, !self.over, "the library asks about {name} after the run's end");
+        let (Some((version, sets)), Some(process)) = (patch, &self.reference.process) else { return Ok(()) };
+        let Some(had) = process.finalizers.get(version) else { return Ok(()) };
+        let (added, removed) = (sets.iter().filter(|it| !had.contains(it)), had.iter().filter(|it| !sets.contains(it)));
+        let all: Vec<_> = added.chain(removed).collect();
+        let ours = all.iter().all(|it| *it != FOREIGN);
+        hold!(C4, ours && all.len() == 1, "the library changes the finalizers of {name} from {had:?} to {sets:?}");
+        Ok(())
+    }
+
+    /// Nothing stays terminating because of us, and everything that lives is claimed and settled.
+    fn rests_held_back(&self, handler: usize, lane: &Lane, server: &[Object], quiet: &Quiet) -> Verdict {
+        let ours = finalizer(handler);
+        let parked = |name: &str| {
+            let parked = |state: &KeyState| matches!(state, KeyState::Parked { .. });
+            quiet.snapshot.iter().any(|(lane, it, state)| *lane == handler && it == name && parked(state))
+        };
+        for object in server.iter().filter(|object| !parked(&object.name)) {
+            let record = lane.keys.get(&object.name).map(|key| &key.record);
+            let has = object.finalizers.contains(&ours);
+            hold!(C4, !(object.deleting && has), "{object} waits for the finalizer of {handler}: {record:?}");
+            let known = matches!(record, Some(Record::Known { uid, settled, .. })
+                if *uid == object.uid && *settled == object.version);
+            hold!(C4, object.deleting || (known && has), "{object} is not settled by {handler}: {record:?}");
+        }
+        for (name, key) in lane.keys.iter().filter(|(name, _)| !parked(name)) {
+            let lives = server.iter().any(|object| object.name == **name);
+            let settled = lives || matches!(key.record, Record::Unseen | Record::Finished { .. });
+            hold!(C4, settled, "{name} is gone, and {handler} has not settled that: {}", describe(key));
         }
         Ok(())
     }

@@ -23,6 +23,9 @@ pub(crate) struct Object {
     pub(crate) generation: Option<i64>,
     /// The names of the widgets that own it.
     pub(crate) owners: Vec<String>,
+    /// It is being deleted, and waits for its finalizers.
+    pub(crate) deleting: bool,
+    pub(crate) finalizers: Vec<String>,
     /// The simulation's selector matches it.
     pub(crate) selected: bool,
     /// What users would look at, in one line.
@@ -34,6 +37,7 @@ impl Object {
     pub(crate) fn of(value: &Value) -> Option<Self> {
         let metadata = &value["metadata"];
         let owners = metadata["ownerReferences"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let finalizers = metadata["finalizers"].as_array().map(Vec::as_slice).unwrap_or_default();
         let marks = (&metadata["deletionTimestamp"], &metadata["finalizers"], &metadata["annotations"]["note"]);
         let content = format!(
             "{} {} {} {} {} {} {}",
@@ -51,6 +55,8 @@ impl Object {
             version: metadata["resourceVersion"].as_str()?.parse().ok()?,
             generation: metadata["generation"].as_i64(),
             owners: owners.iter().filter_map(|owner| Some(owner["name"].as_str()?.to_owned())).collect(),
+            deleting: metadata["deletionTimestamp"].is_string(),
+            finalizers: finalizers.iter().filter_map(|it| Some(it.as_str()?.to_owned())).collect(),
             selected: metadata["labels"]["team"] == "red",
             content,
         })
@@ -165,6 +171,15 @@ pub(crate) enum Event {
         name: String,
         was_parked: bool,
     },
+    /// The library itself asks about one object, or writes to it: a worker is busy until the answer.
+    Asked {
+        name: String,
+        /// The version that it builds on, and the finalizers that it sets.
+        patch: Option<(u64, Vec<String>)>,
+    },
+    Answered {
+        name: String,
+    },
     Cancelled,
     Aborted,
     Over(Over),
@@ -267,8 +282,11 @@ impl fmt::Display for Entry {
             Event::Released { handler, name, was_parked } => {
                 line("by hand".to_owned(), format!("release {name} of {handler}, parked: {was_parked}"))
             }
+            Event::Asked { name, patch } => line("library".to_owned(), format!("asks about {name}, patch {patch:?}")),
+            Event::Answered { name } => line("library".to_owned(), format!("has its answer about {name}")),
             Event::Cancelled => line("loop".to_owned(), "is cancelled".to_owned()),
             Event::Aborted => line("loop".to_owned(), "is aborted".to_owned()),
+            Event::Over(Over::Failed(why)) => line("loop".to_owned(), format!("has failed: {why}")),
             Event::Over(over) => line("loop".to_owned(), format!("is over: {over:?}")),
             Event::Quiet(quiet) => line("world".to_owned(), format!("is quiet: {:?}", quiet.snapshot)),
         };

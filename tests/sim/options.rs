@@ -77,6 +77,8 @@ pub(crate) struct Plan {
     pub(crate) informer: usize,
     /// The informer of what it owns.
     pub(crate) owns: Option<usize>,
+    /// Whether it asks for a finalizer.
+    pub(crate) finalizer: bool,
     pub(crate) weight: NonZeroU32,
     pub(crate) max_concurrent: Option<NonZeroUsize>,
     pub(crate) retry_cap: Option<NonZeroU32>,
@@ -89,6 +91,14 @@ pub(crate) struct Plan {
     /// The longest that a call takes.
     pub(crate) takes_max: Duration,
 }
+
+/// The finalizer of a handler that asks for one.
+pub(crate) fn finalizer(handler: usize) -> String {
+    format!("sim.example.com/h{handler}")
+}
+
+/// The finalizer that clients put on objects and take away.
+pub(crate) const FOREIGN: &str = "sim.example.com/foreign";
 
 /// How a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,6 +250,7 @@ impl Plan {
         Self {
             informer: own,
             owns,
+            finalizer: rng.random_bool(0.25),
             weight: number(&[1, 1, 2, 5], rng).unwrap_or(NonZeroU32::MIN),
             max_concurrent: NonZeroUsize::new(one_of(&[0, 0, 1, 2], rng)),
             retry_cap: number(&[0, 0, 1, 4], rng),

@@ -3,38 +3,19 @@
 //! It is fed the history in order. It keeps what each cache must hold by now, each handler's record of each object, and when
 //! the next call may come at the earliest and must come at the latest. It judges nothing: that is what `checks` are for.
 
+mod cache;
+mod key;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::history::{Call, End, Function, Object, Time, Told};
-use super::options::{Options, Plan};
+pub(crate) use cache::{Cache, Held};
+pub(crate) use key::{Key, Parked, Record, Tombstone};
 
-/// What a handler has settled of an object.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Record {
-    #[default]
-    Unseen,
-    Adding {
-        uid: String,
-    },
-    Known {
-        uid: String,
-        settled: u64,
-        failed: bool,
-    },
-    Deleting {
-        uid: String,
-    },
-}
-
-impl Record {
-    pub(crate) fn uid(&self) -> Option<&str> {
-        match self {
-            Self::Unseen => None,
-            Self::Adding { uid } | Self::Known { uid, .. } | Self::Deleting { uid } => Some(uid),
-        }
-    }
-}
+use super::history::{Call, End, Function, Time, Told};
+use super::options::{Options, Plan, finalizer};
+use cache::Diff;
+use key::{Between, During, Wake, doubled};
 
 /// What bridges a record and the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,118 +26,6 @@ pub(crate) enum Step {
     /// The object is settled: only if something other than a change asks for it.
     IfAsked,
     Delete,
-}
-
-/// The last known state of what the cache no longer holds.
-#[derive(Clone, Debug)]
-pub(crate) struct Tombstone {
-    pub(crate) last: Object,
-    pub(crate) may_be_stale: bool,
-}
-
-/// Between two bounds, where chance or a limit decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Between<T> {
-    pub(crate) low: T,
-    pub(crate) high: T,
-}
-
-impl<T: Copy> Between<T> {
-    fn exactly(it: T) -> Self {
-        Self { low: it, high: it }
-    }
-}
-
-/// After a failed call: until the next.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Waiting {
-    /// The retry that follows from the backoff, or from what the handler asked for.
-    pub(crate) planned: Option<Between<Time>>,
-    /// A change came: its settle point.
-    pub(crate) pulled: Option<Between<Time>>,
-    /// Released by hand or by a resync.
-    pub(crate) released: Option<Time>,
-}
-
-impl Waiting {
-    pub(crate) fn earliest(&self) -> Time {
-        let low = |it: Option<Between<Time>>| it.map_or(Time::MAX, |it| it.low);
-        low(self.planned).min(low(self.pulled)).min(self.released.unwrap_or(Time::MAX))
-    }
-
-    pub(crate) fn latest(&self, throttled: Duration) -> Time {
-        let planned = self.planned.map_or(Time::MAX, |it| it.high.saturating_add(throttled));
-        planned.min(self.pulled.map_or(Time::MAX, |it| it.high)).min(self.released.unwrap_or(Time::MAX))
-    }
-}
-
-/// Why a key is parked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Parked {
-    Cap,
-    Permanent,
-}
-
-/// What came while a call ran.
-#[derive(Clone, Copy, Debug, Default)]
-struct During {
-    change: bool,
-    resets: bool,
-}
-
-/// One handler's key.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Key {
-    pub(crate) record: Record,
-    pub(crate) tombstone: Option<Tombstone>,
-    /// The running call, and since when.
-    pub(crate) running: Option<(usize, Time)>,
-    /// Failed calls in a row.
-    pub(crate) attempts: u32,
-    /// When the last failed call ended.
-    ended: Time,
-    doublings: Option<Between<u32>>,
-    /// Whether the present attempt was pulled forward by a change.
-    pulled: Option<Between<u32>>,
-    during: During,
-    pub(crate) waiting: Option<Waiting>,
-    pub(crate) parked: Option<Parked>,
-    /// The requeue that the handler asked for.
-    pub(crate) timer: Option<Between<Time>>,
-    rushes: u32,
-    /// Since the last call began: by hand, mapped, resynced.
-    pub(crate) manual: Option<Time>,
-    pub(crate) mapped: Option<Time>,
-    pub(crate) resync: Option<Time>,
-    /// Wakes that may have brought news since the last call that succeeded.
-    pub(crate) news: u32,
-    /// The newest version that the handler was given, and of which life.
-    pub(crate) given: Option<(String, u64)>,
-    /// How long it has been due with a worker free, and how many calls went ahead of it while it was due.
-    pub(crate) idled: Duration,
-    pub(crate) overtaken: u32,
-}
-
-/// An object in a cache.
-#[derive(Clone, Debug)]
-pub(crate) struct Held {
-    pub(crate) object: Object,
-    pub(crate) preexisting: bool,
-}
-
-/// An informer's cache, as it must be.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Cache {
-    pub(crate) listed: bool,
-    pub(crate) objects: BTreeMap<String, Held>,
-}
-
-/// One step of a cache.
-struct Diff {
-    old: Option<Object>,
-    new: Option<Object>,
-    may_be_stale: bool,
-    initial: bool,
 }
 
 /// One handler of the present process.
@@ -178,17 +47,14 @@ pub(crate) struct Process {
     pub(crate) cancelled: Option<Time>,
     pub(crate) aborted: Option<Time>,
     pub(crate) running: usize,
+    /// The library's own requests about single objects: each keeps a worker busy.
+    pub(crate) requests: usize,
+    /// The finalizers of each version that an informer was told.
+    pub(crate) finalizers: BTreeMap<u64, Vec<String>>,
     pub(crate) calls: u64,
     pub(crate) failed: u64,
     /// Keys that will stay unsettled: they were due at the cancellation, or their last call failed after it.
     pub(crate) left: BTreeSet<(usize, String)>,
-}
-
-/// How a wake bears on a key that has failed.
-#[derive(Clone, Copy, Debug, Default)]
-struct Wake {
-    change: bool,
-    resets: bool,
 }
 
 /// The model.
@@ -229,11 +95,22 @@ impl<'a> Reference<'a> {
         Some(self.process.as_mut()?.lanes[handler].keys.entry(name.to_owned()).or_default())
     }
 
-    /// The contract's table.
-    pub(crate) fn step(record: &Record, held: Option<&Held>) -> Step {
+    /// What is to come for a key, by the contract's tables.
+    pub(crate) fn next(&self, handler: usize, name: &str, record: &Record) -> Step {
+        let held = self.held(handler, name);
+        if self.plan(handler).finalizer {
+            held_back(record, held, &finalizer(handler))
+        } else {
+            Self::step(record, held)
+        }
+    }
+
+    /// The first table.
+    fn step(record: &Record, held: Option<&Held>) -> Step {
         match (record, held) {
             (Record::Unseen, None) => Step::Nothing,
             (Record::Unseen, Some(_)) => Step::Add,
+            (Record::Finished { .. }, _) => Step::Nothing,
             (_, None) | (Record::Deleting { .. }, Some(_)) => Step::Delete,
             (Record::Adding { uid } | Record::Known { uid, .. }, Some(held)) if *uid != held.object.uid => Step::Delete,
             (Record::Adding { .. }, Some(_)) => Step::Add,
@@ -253,8 +130,8 @@ impl<'a> Reference<'a> {
         let mut left = BTreeSet::new();
         for (handler, lane) in process.lanes.iter().enumerate() {
             for (name, key) in lane.keys.iter().filter(|(_, key)| key.running.is_none()) {
-                let step = Self::step(&key.record, self.held(handler, name));
-                if !matches!(step, Step::Nothing | Step::IfAsked) {
+                let step = self.next(handler, name, &key.record);
+                if !self.plan(handler).finalizer && !matches!(step, Step::Nothing | Step::IfAsked) {
                     left.insert((handler, name.clone()));
                 }
             }
@@ -295,10 +172,11 @@ impl<'a> Reference<'a> {
     pub(crate) fn due(&self, handler: usize, name: &str, key: &Key) -> Option<Time> {
         let process = self.process.as_ref()?;
         let ready = process.ready?;
-        if process.cancelled.is_some() || key.running.is_some() || key.parked.is_some() {
+        if self.plan(handler).finalizer || process.cancelled.is_some() || key.running.is_some() || key.parked.is_some()
+        {
             return None;
         }
-        let step = Self::step(&key.record, self.held(handler, name));
+        let step = self.next(handler, name, &key.record);
         if step == Step::Nothing {
             return None;
         }
@@ -316,7 +194,8 @@ impl<'a> Reference<'a> {
     pub(crate) fn is_free(&self, handler: usize) -> bool {
         let Some(process) = &self.process else { return false };
         let max = self.plan(handler).max_concurrent;
-        process.running < self.options.workers && max.is_none_or(|max| process.lanes[handler].running < max.get())
+        process.running + process.requests < self.options.workers
+            && max.is_none_or(|max| process.lanes[handler].running < max.get())
     }
 
     // === what informers are told ===
@@ -324,6 +203,13 @@ impl<'a> Reference<'a> {
     pub(crate) fn told(&mut self, informer: usize, told: &Told) {
         let now = self.now;
         let Some(process) = &mut self.process else { return };
+        let objects = match told {
+            Told::List(objects) => objects.as_slice(),
+            Told::Present(object) | Told::Gone(object) => std::slice::from_ref(object),
+        };
+        for object in objects {
+            process.finalizers.insert(object.version, object.finalizers.clone());
+        }
         let diffs = process.caches[informer].told(told);
         for diff in diffs {
             for handler in 0..self.options.handlers.len() {
@@ -405,6 +291,8 @@ impl<'a> Reference<'a> {
 
     pub(crate) fn began(&mut self, call: &Call) {
         let now = self.now;
+        let held = self.held(call.handler, &call.object.name).map(|held| held.object.clone());
+        let finalizer = self.plan(call.handler).finalizer;
         let Some(process) = &mut self.process else { return };
         process.running += 1;
         process.calls += 1;
@@ -413,7 +301,11 @@ impl<'a> Reference<'a> {
         let uid = call.object.uid.clone();
         match call.function {
             Function::Add => key.record = Record::Adding { uid: uid.clone() },
-            Function::Delete => key.record = Record::Deleting { uid: uid.clone() },
+            Function::Delete => {
+                key.record = Record::Deleting { uid: uid.clone() };
+                // Absent, it may live on outside of the selector; otherwise it waits for its finalizers.
+                key.finishes = finalizer && held.is_none_or(|held| held.uid == uid && held.deleting);
+            }
             Function::Update | Function::Reconcile => {}
         }
         key.running = Some((call.id, now));
@@ -448,10 +340,12 @@ impl<'a> Reference<'a> {
         key.running = None;
         let is_delete = matches!(key.record, Record::Deleting { .. });
         let base = plan.backoff.base.max(Duration::from_millis(1));
-        let settled = matches!(end, End::Ok { .. }) || (is_delete && end == End::Permanent);
+        // What a finalizer holds is never given up.
+        let gives_up = is_delete && !key.finishes;
+        let settled = matches!(end, End::Ok { .. }) || (gives_up && end == End::Permanent);
         match end {
             End::Ok { requeue } => key.succeeded(requeue, base, plan, now),
-            End::Permanent if is_delete => key.succeeded(None, base, plan, now),
+            End::Permanent if gives_up => key.succeeded(None, base, plan, now),
             End::Failed | End::Panicked | End::Dropped => {
                 let wait = doubled(base, key.attempts, plan.backoff.max.max(base));
                 key.rushes = 0;
@@ -467,176 +361,33 @@ impl<'a> Reference<'a> {
                 key.failed(None, is_delete, plan, now);
             }
         }
-        if let Some(process) = self.process.as_mut().filter(|process| process.cancelled.is_some() && !settled) {
+        if let Some(process) =
+            self.process.as_mut().filter(|process| process.cancelled.is_some() && !settled && !plan.finalizer)
+        {
             process.left.insert((handler, name.to_owned()));
         }
     }
 }
 
-impl Cache {
-    fn told(&mut self, told: &Told) -> Vec<Diff> {
-        let mut diffs = Vec::new();
-        match told {
-            Told::List(list) => {
-                let initial = !std::mem::replace(&mut self.listed, true);
-                let lives_on = |held: &Held| {
-                    list.iter().any(|object| object.name == held.object.name && object.uid == held.object.uid)
-                };
-                let gone: Vec<_> = self.objects.values().filter(|held| !lives_on(held)).cloned().collect();
-                for held in gone {
-                    self.objects.remove(&held.object.name);
-                    diffs.push(Diff { old: Some(held.object), new: None, may_be_stale: true, initial: false });
-                }
-                for object in list {
-                    self.put(object, initial, &mut diffs);
-                }
-            }
-            Told::Present(object) | Told::Gone(object) => {
-                let held = self.objects.get(&object.name).map(|held| held.object.clone());
-                if held.as_ref().is_some_and(|held| held.version > object.version) {
-                    return diffs;
-                }
-                let is_gone = matches!(told, Told::Gone(_));
-                let other = held.as_ref().is_some_and(|held| held.uid != object.uid);
-                if let Some(held) = held.filter(|_| is_gone || other) {
-                    self.objects.remove(&object.name);
-                    let last = if other { held } else { object.clone() };
-                    diffs.push(Diff { old: Some(last), new: None, may_be_stale: other, initial: false });
-                }
-                if !is_gone {
-                    self.put(object, false, &mut diffs);
-                }
-            }
-        }
-        diffs
+/// The table of handlers that ask for a finalizer. Adding and removing it are no calls: where they come next, none does.
+fn held_back(record: &Record, held: Option<&Held>, finalizer: &str) -> Step {
+    let Some(Held { object, .. }) = held else {
+        return if matches!(record, Record::Unseen | Record::Finished { .. }) { Step::Nothing } else { Step::Delete };
+    };
+    let has = object.finalizers.iter().any(|it| it == finalizer);
+    let same = record.uid() == Some(&object.uid);
+    match (record, object.deleting) {
+        (Record::Finished { .. }, true) if same => Step::Nothing,
+        (Record::Unseen | Record::Finished { .. }, false) if has => Step::Add,
+        (Record::Unseen | Record::Finished { .. }, true) if has => Step::Delete,
+        (Record::Unseen | Record::Finished { .. }, _) => Step::Nothing,
+        (Record::Deleting { .. }, _) => Step::Delete,
+        (_, true) if same && !has => Step::Nothing,
+        (_, true) => Step::Delete,
+        (_, false) if !same => Step::Delete,
+        (_, false) if !has => Step::Nothing,
+        (Record::Adding { .. } | Record::Known { .. }, false) => Reference::step(record, held),
     }
-
-    fn put(&mut self, object: &Object, initial: bool, diffs: &mut Vec<Diff>) {
-        let old = self.objects.get(&object.name).cloned();
-        if old.as_ref().is_some_and(|old| old.object.version == object.version) {
-            return;
-        }
-        let preexisting = old.as_ref().map_or(initial, |old| old.preexisting);
-        self.objects.insert(object.name.clone(), Held { object: object.clone(), preexisting });
-        let (old, new) = (old.map(|old| old.object), Some(object.clone()));
-        diffs.push(Diff { old, new, may_be_stale: false, initial });
-    }
-}
-
-impl Key {
-    fn settle(&self, plan: &Plan) -> Between<Duration> {
-        let doublings = self.doublings.unwrap_or(Between::exactly(0));
-        let base = plan.backoff.base.max(Duration::from_millis(1));
-        let settle = plan.backoff.settle.max(base);
-        let after = |doublings| doubled(settle, doublings, plan.backoff.settle_max.max(settle));
-        Between { low: after(doublings.low), high: after(doublings.high) }
-    }
-
-    fn pull(&mut self, plan: &Plan, now: Time) {
-        let (settle, ended) = (self.settle(plan), self.ended);
-        let point = Between { low: now.max(ended + settle.low), high: now.max(ended + settle.high) };
-        let Some(waiting) = &mut self.waiting else { return };
-        let earlier = waiting.pulled.unwrap_or(point);
-        waiting.pulled = Some(Between { low: earlier.low.min(point.low), high: earlier.high.min(point.high) });
-    }
-
-    fn wake(&mut self, wake: Wake, plan: &Plan, now: Time) {
-        if self.running.is_some() {
-            self.during.change |= wake.change;
-            self.during.resets |= wake.resets;
-            return;
-        }
-        if self.parked.is_some() {
-            if wake.change {
-                self.parked = None;
-                self.attempts = 0;
-                self.waiting = Some(Waiting { planned: None, pulled: None, released: None });
-            } else {
-                return;
-            }
-        }
-        if wake.resets {
-            self.doublings = None;
-        }
-        // Once its time has come it only waits for a worker: nothing pulls it any more.
-        let waits = self.waiting.is_some_and(|waiting| now < waiting.latest(Duration::MAX));
-        if waits && wake.change {
-            self.pull(plan, now);
-        }
-    }
-
-    /// By hand or by a resync: a parked key is due at once.
-    fn release(&mut self, now: Time) {
-        if self.parked.take().is_some() {
-            self.attempts = 0;
-            self.waiting = Some(Waiting { planned: None, pulled: None, released: Some(now) });
-        }
-    }
-
-    fn succeeded(&mut self, requeue: Option<Duration>, base: Duration, plan: &Plan, now: Time) {
-        let version = self.given.as_ref().map_or(0, |(_, version)| *version);
-        let gone = matches!(self.record, Record::Deleting { .. });
-        self.record = match std::mem::take(&mut self.record) {
-            Record::Adding { uid } | Record::Known { uid, .. } => {
-                Record::Known { uid, settled: version, failed: false }
-            }
-            Record::Deleting { .. } | Record::Unseen => Record::Unseen,
-        };
-        if gone {
-            (self.tombstone, self.given) = (None, None);
-        }
-        (self.attempts, self.doublings, self.pulled, self.waiting) = (0, None, None, None);
-        // What came during the call is news to the next one.
-        let later = self.during.change || self.mapped.is_some() || self.manual.is_some();
-        // A successor is woken for by the end of its predecessor.
-        self.news = if later { u32::MAX / 2 } else { u32::from(gone) };
-        self.timer = None;
-        let Some(delay) = requeue.filter(|_| !gone) else {
-            self.rushes = 0;
-            return;
-        };
-        let floor = self.rush(delay, base, plan);
-        self.timer = Some(Between { low: now + delay, high: now + delay.max(floor) });
-    }
-
-    /// Counts an immediate rerun; how long the library may put it off.
-    fn rush(&mut self, delay: Duration, base: Duration, plan: &Plan) -> Duration {
-        self.rushes = if delay < base { self.rushes + 1 } else { 0 };
-        let spaced = self.rushes.saturating_sub(8);
-        if spaced == 0 { Duration::ZERO } else { doubled(base, spaced - 1, plan.backoff.settle.max(base)) }
-    }
-
-    fn failed(&mut self, planned: Option<Between<Time>>, is_delete: bool, plan: &Plan, now: Time) {
-        self.attempts += 1;
-        self.ended = now;
-        if let Record::Known { failed, .. } = &mut self.record {
-            *failed = true;
-        }
-        let (doublings, pulled) = (self.doublings.unwrap_or(Between::exactly(0)), self.pulled.take());
-        let pulled = pulled.unwrap_or(Between::exactly(0));
-        self.doublings = (!self.during.resets)
-            .then_some(Between { low: doublings.low + pulled.low, high: doublings.high + pulled.high });
-        if self.timer.is_some_and(|timer| timer.low <= now) {
-            self.timer = None;
-        }
-        let capped = !is_delete && plan.retry_cap.is_some_and(|cap| self.attempts > cap.get());
-        if (planned.is_none() || capped) && !self.during.change {
-            self.parked = Some(if planned.is_none() { Parked::Permanent } else { Parked::Cap });
-            return;
-        }
-        if planned.is_none() || capped {
-            self.attempts = 0;
-        }
-        let planned = planned.filter(|_| !capped);
-        self.waiting = Some(Waiting { planned, pulled: None, released: None });
-        if self.during.change {
-            self.pull(plan, now);
-        }
-    }
-}
-
-fn doubled(start: Duration, times: u32, max: Duration) -> Duration {
-    start.saturating_mul(2_u32.saturating_pow(times)).min(max)
 }
 
 /// How long a retry may wait for the handler's limit when all its keys do.

@@ -9,7 +9,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
-use super::options::Kind;
+use super::options::{FOREIGN, Kind};
 use super::world::World;
 
 /// What clients do.
@@ -135,11 +135,11 @@ pub(crate) fn change(world: &mut World, change: Change, rng: &mut StdRng) {
         }
         Change::AddFinalizer => edit(world, kind, &name, "puts a finalizer on", |object| {
             if object["metadata"]["deletionTimestamp"].is_null() {
-                object["metadata"]["finalizers"] = json!(["sim.example.com/foreign"]);
+                set_foreign(object, true);
             }
         }),
         Change::RemoveFinalizer => edit(world, kind, &name, "takes the finalizer from", |object| {
-            object["metadata"]["finalizers"] = json!([]);
+            set_foreign(object, false);
         }),
         Change::CreateChild => create_child(world, &name, rng),
         Change::ChangeChild => {
@@ -170,6 +170,13 @@ fn set_value(object: &mut Value, kind: Kind, rng: &mut StdRng) {
         Kind::Widget => object["spec"] = value,
         Kind::ConfigMap => object["data"] = value,
     }
+}
+
+/// Puts the clients' finalizer on an object, or takes it away; the library's stay.
+fn set_foreign(object: &mut Value, wanted: bool) {
+    let has = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+    let others = has.into_iter().filter(|it| it != FOREIGN);
+    object["metadata"]["finalizers"] = others.chain(wanted.then(|| json!(FOREIGN))).collect();
 }
 
 pub(crate) fn create(world: &World, kind: Kind, name: &str, rng: &mut StdRng) {

@@ -85,7 +85,7 @@ impl Wire {
         let informer = self.targets.iter().position(|target| {
             target.kind.resource().split('.').next() == Some(&plural) && target.selector == selector
         });
-        let Some(informer) = informer else { return Err(format!("nobody asks for {path}?{query}").into()) };
+        let Some(informer) = informer else { return self.single(request, &plural, inner).await };
         let is_watch = query.contains("watch=");
         if !is_watch && !query.contains("continue=") {
             self.state().informers.entry(informer).or_default().pages.clear();
@@ -122,6 +122,27 @@ impl Wire {
                 StreamBody::new(frames).boxed_unsync()
             }
         }))
+    }
+
+    /// A request about one object: what finalizers need.
+    async fn single(&self, request: Request<Body>, name: &str, inner: &Client) -> Result<Answer, BoxError> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let patch = serde_json::from_slice::<Value>(&body).ok().and_then(|patch| {
+            let version = patch["metadata"]["resourceVersion"].as_str()?.parse().ok()?;
+            let finalizers = patch["metadata"]["finalizers"].as_array()?;
+            Some((version, finalizers.iter().filter_map(|it| Some(it.as_str()?.to_owned())).collect()))
+        });
+        self.history.push(Event::Asked { name: name.to_owned(), patch });
+        // However it ends: the call that it belongs to may be dropped.
+        let _answered = Answered { history: self.history.clone(), name: name.to_owned() };
+        let answer = inner.send(Request::from_parts(parts, Body::from(body))).await;
+        let status = match &answer {
+            Ok(answer) => answer.status().as_u16().to_string(),
+            Err(error) => format!("no answer, {error}"),
+        };
+        self.history.note("wire", format!("about {name}: {status}"));
+        Ok(answer?.map(|body| body.map_err(BoxError::from).boxed_unsync()))
     }
 
     /// A page has arrived in full.
@@ -195,6 +216,20 @@ impl Wire {
         Some(line)
     }
 }
+
+/// Writes down that a request is over.
+struct Answered {
+    history: History,
+    name: String,
+}
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        self.history.push(Event::Answered { name: std::mem::take(&mut self.name) });
+    }
+}
+
+type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
 
 /// An answer on its way.
 struct Reading {

@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use super::handlers::{Actor, Script};
 use super::history::{Entry, Event, History, Object, Over, Quiet};
-use super::options::{Finish, Kind, Options, Plan, Target, draw};
+use super::options::{Finish, Kind, Options, Plan, Target, draw, finalizer};
 use super::transition::{self, Trouble};
 use super::wire::Wire;
 
@@ -218,6 +218,9 @@ impl World {
         }
         if let Some(owned) = plan.owns {
             options = options.owns(&informers[owned]);
+        }
+        if plan.finalizer {
+            options = options.finalizer(&finalizer(index));
         }
         let kind = self.options.informers[plan.informer].kind;
         Actor {
