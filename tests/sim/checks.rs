@@ -249,7 +249,7 @@ impl Checker<'_> {
     fn asked(&self, call: &Call, key: &Key) -> Verdict {
         let now = self.reference.now;
         let near = |at: Option<Time>| at.is_some_and(|at| at <= now + TOLERANCE);
-        let resync = key.resync.is_some() || self.resyncs_now(call) || near(self.reference.next_tick(now + TOLERANCE));
+        let resync = key.resync.is_some() || self.resynced_since(call, key.begun) || near(self.reference.next_tick(now + TOLERANCE));
         let raised = [
             (Cause::Manual, key.manual.is_some()),
             (Cause::Mapped, key.mapped.is_some()),
@@ -263,10 +263,10 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Whether a resync comes at this very moment.
-    fn resyncs_now(&self, call: &Call) -> bool {
+    /// Whether a resync came at this moment or after it.
+    fn resynced_since(&self, call: &Call, since: Time) -> bool {
         let lane = self.reference.process.as_ref().map(|process| &process.lanes[call.handler]);
-        lane.is_some_and(|lane| lane.resynced == Some(self.reference.now))
+        lane.is_some_and(|lane| lane.resynced.is_some_and(|at| at >= since))
     }
 
     /// C5: not before its time, and the right attempt.
@@ -276,7 +276,7 @@ impl Checker<'_> {
         if self.reference.plan(call.handler).finalizer {
             return Ok(());
         }
-        if key.parked == Some(Parked::Cap) && self.resyncs_now(call) {
+        if key.parked == Some(Parked::Cap) && self.resynced_since(call, now) {
             return Ok(());
         }
         hold!(C4, key.parked.is_none(), "{call}, but the key is parked: {}", describe(key));

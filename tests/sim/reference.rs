@@ -308,7 +308,7 @@ impl<'a> Reference<'a> {
             }
             Function::Update | Function::Reconcile => {}
         }
-        key.running = Some((call.id, now));
+        (key.running, key.begun) = (Some((call.id, now)), now);
         if key.parked.take().is_some() {
             key.attempts = 0;
         }

@@ -104,6 +104,8 @@ pub(crate) struct Key {
     pub(crate) finishes: bool,
     /// The running call, and since when.
     pub(crate) running: Option<(usize, Time)>,
+    /// When the last call began.
+    pub(crate) begun: Time,
     /// Failed calls in a row.
     pub(crate) attempts: u32,
     /// When the last failed call ended.
