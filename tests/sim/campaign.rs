@@ -9,6 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::canary;
 use super::checks::{Violation, check};
 use super::handlers::PANIC;
 use super::history::{Entry, Event};
@@ -33,9 +34,11 @@ pub(crate) struct Arguments {
 }
 
 /// Fresh seeds of an ordinary test run, which is not optimised.
-const FRESH: usize = 30;
+const FRESH: usize = 24;
 /// Seeds that are lived twice to see that nothing but the seed decides.
-const TWICE: usize = 4;
+const TWICE: usize = 3;
+/// Histories that are spoilt to see that it is noticed.
+const CANARIES: u64 = 5;
 /// A world that takes longer in real time spins within one instant.
 const HANGS_AFTER: Duration = Duration::from_secs(60);
 /// How many events before a violation are printed.
@@ -136,6 +139,7 @@ fn many(arguments: &Arguments) -> ExitCode {
     println!("simulation: {} regressions, {fresh} fresh seeds from base {base}, {jobs} threads", SEEDS.len());
     let mut summary = Summary::default();
     if !arguments.hunt {
+        summary.check_canaries();
         summary.check_reproducible(&seeds[..TWICE.min(seeds.len())]);
     }
     summary.live_all(&seeds, jobs, arguments.hunt);
@@ -223,6 +227,18 @@ impl Summary {
                     self.failed.push(*seed);
                 }
             }
+        }
+    }
+
+    /// The checks notice what is wrong on purpose.
+    fn check_canaries(&mut self) {
+        let lived: Vec<_> = (0..CANARIES).map(|at| live(mix(0, at))).collect();
+        let unnoticed = canary::unnoticed(&lived);
+        if unnoticed.is_empty() {
+            self.passed += 1;
+        } else {
+            println!("the checks do not notice: {}", unnoticed.join("; "));
+            self.failed.push(0);
         }
     }
 

@@ -249,7 +249,9 @@ impl Checker<'_> {
     fn asked(&self, call: &Call, key: &Key) -> Verdict {
         let now = self.reference.now;
         let near = |at: Option<Time>| at.is_some_and(|at| at <= now + TOLERANCE);
-        let resync = key.resync.is_some() || self.resynced_since(call, key.begun) || near(self.reference.next_tick(now + TOLERANCE));
+        let resync = key.resync.is_some()
+            || self.resynced_since(call, key.begun)
+            || near(self.reference.next_tick(now + TOLERANCE));
         let raised = [
             (Cause::Manual, key.manual.is_some()),
             (Cause::Mapped, key.mapped.is_some()),

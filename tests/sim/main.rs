@@ -11,6 +11,7 @@
 //! | `history` | what happened |
 //! | `reference` | what should follow |
 //! | `checks` | the clauses, C1–C9 |
+//! | `canary` | what the checks must notice |
 //! | `regressions` | seeds that once failed |
 //! | `campaign` | many seeds, threads, the summary |
 //!
@@ -21,6 +22,7 @@
 //! ```
 
 mod campaign;
+mod canary;
 mod checks;
 mod handlers;
 mod history;

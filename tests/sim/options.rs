@@ -190,7 +190,7 @@ impl Options {
             informers,
             handlers,
             processes: (0..processes).map(|_| one_of(&[Finish::Drain, Finish::Abort, Finish::Drop], rng)).collect(),
-            steps: rng.random_range(10..=80),
+            steps: rng.random_range(10..=200),
             pace,
             changes,
             troubles: swarm(&Trouble::ALL, 0.35, rng),
