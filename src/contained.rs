@@ -1,4 +1,5 @@
-//! Users' code under guard (C7): a call with a deadline that may fail, panic, or never end, and harms nobody.
+//! Users' code under guard (C7): a call with a deadline that may fail, panic, or never end, or a plain function that may
+//! panic, and harms nobody.
 //!
 //! It must not know who is called, or what follows.
 
@@ -38,6 +39,12 @@ where
         }
     };
     AssertUnwindSafe(guarded).catch_unwind().await.unwrap_or_else(|payload| Err(Fault::Panic(text_of(payload))))
+}
+
+/// Runs a function of the users that is no call: a panic gives its text. What it returns should own nothing of theirs, or
+/// be dropped under guard, too.
+pub(crate) fn shielded<R>(function: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(function)).map_err(text_of)
 }
 
 /// The text that a panic was given.

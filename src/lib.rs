@@ -54,7 +54,10 @@
 //! | choose namespace, selectors, page size, or what to do while a kind is missing | [`InformerConfig`], [`InformerFactory::configured`] |
 //! | handle a kind known only at run time | [`InformerFactory::informer_with`] and `kube::api::DynamicObject` |
 //! | read other objects from a cache | [`SharedInformer`] |
-//! | set deadlines, resyncs, weights, retry caps; be woken by owned objects | [`HandlerOptions`] |
+//! | set deadlines, resyncs, weights, retry caps | [`HandlerOptions`] |
+//! | be woken by objects of other kinds | [`HandlerOptions::owns`], [`HandlerOptions::maps_from`] |
+//! | be woken by some changes only | [`HandlerOptions::predicate`], [`Predicate`] |
+//! | see what the object was when it was last settled | [`HandlerOptions::with_previous`], [`Context::previous`] |
 //! | be told of deletions that happen while no process runs | [`HandlerOptions::finalizer`], [`strip_finalizer`] |
 //! | steer what follows an error | [`Retry`], [`Permanent`] |
 //! | be called again later | [`Context::requeue_after`] |
@@ -82,11 +85,11 @@ mod queue;
 mod sync;
 mod work_queue;
 
-pub use cache::DecodeError;
+pub use cache::{DecodeError, ObjectMetadata};
 pub use event_loop::{
     AbandonedKey, Context, DefaultHandler, Ending, EventHandler, EventLoop, EventLoopBuilder, EventLoopHandle,
-    HandlerFuncs, HandlerOptions, KeySnapshot, KeyState, Permanent, Reconciler, Reconciling, RegisterError, Retry,
-    RunError, RunReport, RunningCall, Snapshot, Stripped, UnknownHandler, strip_finalizer,
+    HandlerFuncs, HandlerOptions, KeySnapshot, KeyState, Permanent, Predicate, Reconciler, Reconciling, RegisterError,
+    Retry, RunError, RunReport, RunningCall, Snapshot, Stripped, UnknownHandler, strip_finalizer,
 };
 pub use informer::{
     InformerConfig, InformerError, InformerErrorKind, InformerFactory, InformerState, InformerStatus, OnMissing,

@@ -6,12 +6,14 @@
 //! The cache must not know how objects arrive: it is given complete lists and single events.
 
 mod error;
+mod metadata;
 mod mismatch;
 mod object;
 mod store;
 mod subscriber;
 
 pub use error::DecodeError;
+pub use metadata::ObjectMetadata;
 pub(crate) use object::{MetadataError, StoredObject, TypeMeta};
 pub(crate) use store::{Cache, Entry, Session, SubscriberId};
-pub(crate) use subscriber::{Change, Origin, Subscriber};
+pub(crate) use subscriber::{Change, Later, Leftovers, Origin, Subscriber};

@@ -123,6 +123,12 @@ struct Metadata<'a> {
 }
 
 #[derive(Deserialize)]
+struct Annotated<'a> {
+    #[serde(borrow, default)]
+    annotations: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct OwnerReference<'a> {
     #[serde(borrow, default)]
@@ -160,7 +166,7 @@ impl StoredObject {
             deleting: metadata.deletion_timestamp.is_some(),
             owners: owners(metadata.owner_references),
             finalizers: optional(metadata.finalizers).unwrap_or_default(),
-            labels: labels(metadata.labels),
+            labels: texts(metadata.labels).map(|(key, value)| (key.into(), value.into())).collect(),
             body: Bytes::from(body(text, types, cut)),
         })
     }
@@ -206,9 +212,15 @@ impl StoredObject {
     }
 
     /// Its labels, sorted by key.
-    #[cfg_attr(not(test), expect(dead_code, reason = "indexes and predicates ask for them; there are none yet"))]
     pub(crate) fn labels(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.labels.iter().map(|(key, value)| (&**key, &**value))
+    }
+
+    /// Its annotations, read anew from the text: few ask for them, and they may be long.
+    pub(crate) fn annotations(&self) -> BTreeMap<String, String> {
+        let envelope: Option<Envelope<'_>> = serde_json::from_slice(&self.body).ok();
+        let metadata = envelope.and_then(|envelope| optional::<Annotated<'_>>(envelope.metadata));
+        texts(metadata.and_then(|metadata| metadata.annotations)).collect()
     }
 
     /// How many bytes its JSON takes.
@@ -254,7 +266,7 @@ fn lacks_text(field: Option<&RawValue>) -> bool {
 }
 
 /// The field's value, if it is what it should be.
-fn optional<T: DeserializeOwned>(field: Option<&RawValue>) -> Option<T> {
+fn optional<'a, T: Deserialize<'a>>(field: Option<&'a RawValue>) -> Option<T> {
     serde_json::from_str(field?.get()).ok()
 }
 
@@ -289,10 +301,13 @@ fn owners(field: Option<&RawValue>) -> Box<[Owner]> {
         .collect()
 }
 
-fn labels(field: Option<&RawValue>) -> Box<[(Box<str>, Box<str>)]> {
-    let Some(labels) = optional::<BTreeMap<Box<str>, serde_json::Value>>(field) else { return Box::default() };
-    let texts = labels.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.into())));
-    texts.collect()
+/// A map's texts, sorted by key; what is no text is left out.
+fn texts(field: Option<&RawValue>) -> impl Iterator<Item = (String, String)> {
+    let map = optional::<BTreeMap<String, serde_json::Value>>(field).unwrap_or_default();
+    map.into_iter().filter_map(|(key, value)| match value {
+        serde_json::Value::String(text) => Some((key, text)),
+        _ => None,
+    })
 }
 
 /// `text`, an object that serde has accepted, with its type in front where it lacks one, and with its managedFields

@@ -7,14 +7,13 @@
 //! it (the event loop: cache, dispatch, queue), and must not call back.
 
 use std::collections::BTreeMap;
-use std::sync::MutexGuard;
 
 use kubehandler_core::store::{self, Applied, Event, Store};
 use kubehandler_core::{Life, ObjectKey, ResourceVersion};
 
 use super::object::StoredObject;
-use super::subscriber::{Change, Origin, Subscriber};
-use crate::sync::{Arc, Mutex};
+use super::subscriber::{Change, Leftovers, Origin, Subscriber};
+use crate::sync::{Arc, Mutex, MutexGuard};
 
 /// An object as the cache holds it.
 pub(crate) type Entry = store::Entry<StoredObject>;
@@ -55,7 +54,8 @@ impl Cache {
     pub(crate) fn subscribe(&self, subscriber: Arc<dyn Subscriber>) -> (SubscriberId, bool) {
         let mut inner = self.lock();
         for (_, new) in inner.store.entries() {
-            subscriber.changed(Change::Added { new }, Origin::Replay);
+            let later = subscriber.changed(Change::Added { new }, Origin::Replay);
+            debug_assert!(later.is_none(), "a replay must leave nothing to do");
         }
         if inner.synced {
             subscriber.synced();
@@ -87,7 +87,7 @@ impl Cache {
     }
 
     /// Makes the cache hold exactly `list`. False if `session` has ended.
-    pub(crate) fn replace(&self, session: Session, list: Vec<Arc<StoredObject>>) -> bool {
+    pub(crate) fn replace(&self, session: Session, list: Vec<Arc<StoredObject>>, left: &mut Leftovers) -> bool {
         let mut inner = self.lock();
         if inner.session != session.0 {
             return false;
@@ -95,13 +95,13 @@ impl Cache {
         let Inner { store, subscribers, synced, .. } = &mut *inner;
         let origin = if store.is_listed() { Origin::Relist } else { Origin::InitialList };
         let list = list.into_iter().map(|object| (object.key().clone(), object)).collect();
-        store.replace(list, |_, change| tell(subscribers, &change, origin));
+        store.replace(list, |_, change| tell(subscribers, &change, origin, left));
         mark_synced(subscribers, synced);
         true
     }
 
     /// Applies an event of the watch. `None` if `session` has ended.
-    pub(crate) fn apply(&self, session: Session, event: Event<StoredObject>) -> Option<Applied> {
+    pub(crate) fn apply(&self, session: Session, event: Event<StoredObject>, left: &mut Leftovers) -> Option<Applied> {
         let mut inner = self.lock();
         if inner.session != session.0 {
             return None;
@@ -109,7 +109,7 @@ impl Cache {
         let Inner { store, subscribers, .. } = &mut *inner;
         let (Event::Present(object) | Event::Gone(object)) = &event;
         let key = object.key().clone();
-        Some(store.apply(&key, event, |_, change| tell(subscribers, &change, Origin::Watch)))
+        Some(store.apply(&key, event, |_, change| tell(subscribers, &change, Origin::Watch, left)))
     }
 
     /// Lets the cache count as synced although no list has come. False if `session` has ended.
@@ -165,14 +165,21 @@ impl Cache {
     }
 }
 
-fn tell(subscribers: &BTreeMap<SubscriberId, Arc<dyn Subscriber>>, change: &Change<'_>, origin: Origin) {
+fn tell(
+    subscribers: &BTreeMap<SubscriberId, Arc<dyn Subscriber>>,
+    change: &Change<'_>,
+    origin: Origin,
+    left: &mut Leftovers,
+) {
     for subscriber in subscribers.values() {
         let change = match change {
             Change::Added { new } => Change::Added { new },
             Change::Updated { old, new } => Change::Updated { old, new },
             Change::Removed { last, may_be_stale } => Change::Removed { last, may_be_stale: *may_be_stale },
         };
-        subscriber.changed(change, origin);
+        if let Some(later) = subscriber.changed(change, origin) {
+            left.push(later);
+        }
     }
 }
 
@@ -184,17 +191,21 @@ fn mark_synced(subscribers: &BTreeMap<SubscriberId, Arc<dyn Subscriber>>, synced
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
+    use std::sync::mpsc;
+
     use serde_json::json;
 
     use super::*;
-    use crate::cache::TypeMeta;
+    use crate::cache::{Later, TypeMeta};
 
     struct Silent;
 
     impl Subscriber for Silent {
-        fn changed(&self, _: Change<'_>, _: Origin) {}
+        fn changed(&self, _: Change<'_>, _: Origin) -> Option<Later> {
+            None
+        }
     }
 
     fn object(name: &str, version: &str) -> Arc<StoredObject> {
@@ -205,36 +216,71 @@ mod tests {
 
     #[test]
     fn a_run_that_has_ended_writes_no_more() {
-        let cache = Cache::default();
+        let (cache, left) = (Cache::default(), &mut Leftovers::default());
         let (subscriber, first) = cache.subscribe(Arc::new(Silent));
         assert!(first);
         let session = cache.begin();
-        assert!(cache.replace(session, vec![object("a", "1")]));
+        assert!(cache.replace(session, vec![object("a", "1")], left));
         assert!(cache.unsubscribe(subscriber));
         // As if the task were in the middle of its work on another thread.
-        assert!(!cache.replace(session, vec![object("a", "1")]));
+        assert!(!cache.replace(session, vec![object("a", "1")], left));
         assert!(!cache.start_without(session));
-        assert_eq!(cache.apply(session, Event::Present(object("b", "2"))), None);
+        assert_eq!(cache.apply(session, Event::Present(object("b", "2")), left), None);
         assert_eq!((cache.size(), cache.is_synced()), ((0, 0), false));
         let (_, first) = cache.subscribe(Arc::new(Silent));
         assert!(first);
         let next = cache.begin();
-        assert!(!cache.replace(session, vec![object("a", "1")]), "a newer run has begun");
-        assert_eq!(cache.apply(next, Event::Present(object("b", "2"))), Some(Applied::Changed));
+        assert!(!cache.replace(session, vec![object("a", "1")], left), "a newer run has begun");
+        assert_eq!(cache.apply(next, Event::Present(object("b", "2")), left), Some(Applied::Changed));
     }
 
     #[test]
     fn only_the_last_to_go_empties_the_cache() {
-        let cache = Cache::default();
+        let (cache, left) = (Cache::default(), &mut Leftovers::default());
         let (one, _) = cache.subscribe(Arc::new(Silent));
         let (two, _) = cache.subscribe(Arc::new(Silent));
         let session = cache.begin();
-        cache.replace(session, vec![object("a", "1")]);
+        cache.replace(session, vec![object("a", "1")], left);
         assert!(!cache.unsubscribe(one));
         assert!(!cache.unsubscribe(one), "gone already");
         assert_eq!(cache.keys(), ["a".parse().unwrap()]);
         assert!(cache.unsubscribe(two));
         assert!(!cache.unsubscribe(two), "gone already");
         assert_eq!(cache.len(), 0);
+    }
+
+    /// Leaves a look into the cache for each change, to be told through the channel.
+    struct LooksLater {
+        cache: Arc<Cache>,
+        seen: mpsc::Sender<String>,
+    }
+
+    impl Subscriber for LooksLater {
+        fn changed(&self, change: Change<'_>, _: Origin) -> Option<Later> {
+            let object = match change {
+                Change::Added { new } | Change::Updated { new, .. } => &new.object,
+                Change::Removed { last, .. } => last,
+            };
+            let (cache, seen, key) = (Arc::clone(&self.cache), self.seen.clone(), object.key().clone());
+            Some(Box::new(move || {
+                let now = cache.read(&key, |entry| entry.map(|entry| entry.object.version().to_string()));
+                seen.send(format!("{key} {now:?}")).unwrap();
+            }))
+        }
+    }
+
+    #[test]
+    fn what_is_left_for_later_is_done_in_order_without_the_lock_even_if_it_is_dropped() {
+        let (cache, mut left) = (Arc::new(Cache::default()), Leftovers::default());
+        let (sender, seen) = mpsc::channel();
+        cache.subscribe(Arc::new(LooksLater { cache: Arc::clone(&cache), seen: sender }));
+        let session = cache.begin();
+        cache.replace(session, vec![object("b", "2"), object("a", "1")], &mut left);
+        cache.apply(session, Event::Present(object("a", "3")), &mut left);
+        cache.apply(session, Event::Gone(object("b", "4")), &mut left);
+        assert!(left.do_next());
+        assert_eq!(seen.try_iter().collect::<Vec<_>>(), ["a Some(\"3\")"], "it sees all that the cache has seen");
+        drop(left);
+        assert_eq!(seen.try_iter().collect::<Vec<_>>(), ["b None", "a Some(\"3\")", "b None"]);
     }
 }

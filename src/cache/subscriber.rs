@@ -1,5 +1,7 @@
 //! Who is told of changes, and how.
 
+use std::collections::VecDeque;
+
 use kubehandler_core::store;
 
 use super::object::StoredObject;
@@ -20,11 +22,41 @@ pub(crate) enum Origin {
     Replay,
 }
 
+/// What is left to do for a change once the cache's lock is free.
+pub(crate) type Later = Box<dyn FnOnce() + Send>;
+
 /// Somebody who is told of every change, in order.
 pub(crate) trait Subscriber: Send + Sync + 'static {
     /// Called under the cache's lock: it must be quick and must not call back into the cache.
-    fn changed(&self, change: Change<'_>, origin: Origin);
+    ///
+    /// What may be slow, or is a user's function, is returned: see [`Leftovers`]. Of a [`Origin::Replay`] nothing may be left.
+    fn changed(&self, change: Change<'_>, origin: Origin) -> Option<Later>;
 
     /// The first list is in the cache and every change of it has been told. Called once, under the cache's lock.
     fn synced(&self) {}
+}
+
+/// What subscribers have left to do for the changes that were told, in the changes' order.
+///
+/// Whoever brings changes to a cache does it before it brings the next ones, and holds no lock: so it runs in order, what
+/// waits is no more than the changes of one list, and who is slow slows down the informer instead of filling memory.
+/// It is done in any case: what still waits when this is dropped is done then.
+#[derive(Default)]
+pub(crate) struct Leftovers(VecDeque<Later>);
+
+impl Leftovers {
+    pub(super) fn push(&mut self, later: Later) {
+        self.0.push_back(later);
+    }
+
+    /// Does the next one. Whether there was one.
+    pub(crate) fn do_next(&mut self) -> bool {
+        self.0.pop_front().map(|later| later()).is_some()
+    }
+}
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        while self.do_next() {}
+    }
 }

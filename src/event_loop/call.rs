@@ -8,6 +8,7 @@ use kubehandler_core::queue::Causes;
 use kubehandler_core::{EventType, ObjectKey};
 use tokio_util::sync::CancellationToken;
 
+use super::settled::Before;
 use crate::cache::StoredObject;
 use crate::informer::Informer;
 use crate::sync::Mutex;
@@ -19,6 +20,7 @@ pub(crate) struct Call {
     pub(crate) key: ObjectKey,
     /// Pinned: a change during the call does not reach it.
     pub(crate) object: Arc<StoredObject>,
+    pub(crate) before: Before,
     pub(crate) informer: Arc<Informer>,
     pub(crate) preexisting: bool,
     pub(crate) may_be_stale: bool,
@@ -38,9 +40,10 @@ pub(crate) struct Wait {
     pub(crate) attempt: u32,
 }
 
-/// [`Call`]'s facts that come from the cache or a tombstone.
+/// [`Call`]'s facts that come from the cache or a tombstone, and from what was settled before.
 pub(crate) struct Subject {
     pub(crate) object: Arc<StoredObject>,
+    pub(crate) before: Before,
     pub(crate) preexisting: bool,
     pub(crate) may_be_stale: bool,
 }
@@ -59,6 +62,7 @@ impl Call {
             event,
             key,
             object: subject.object,
+            before: subject.before,
             informer,
             preexisting: subject.preexisting,
             may_be_stale: subject.may_be_stale,

@@ -22,6 +22,7 @@ pub struct Context<K> {
 struct Inner<K> {
     call: Arc<Call>,
     decoded: OnceLock<Result<Arc<K>, DecodeError>>,
+    previous: OnceLock<Result<Arc<K>, DecodeError>>,
 }
 
 impl<K> Clone for Context<K> {
@@ -32,7 +33,7 @@ impl<K> Clone for Context<K> {
 
 impl<K> Context<K> {
     pub(crate) fn new(call: Arc<Call>) -> Self {
-        Self { inner: Arc::new(Inner { call, decoded: OnceLock::new() }) }
+        Self { inner: Arc::new(Inner { call, decoded: OnceLock::new(), previous: OnceLock::new() }) }
     }
 
     fn call(&self) -> &Call {
@@ -57,6 +58,16 @@ impl<K> Context<K> {
         self.call().object.version().to_string()
     }
 
+    /// The resourceVersion that the last successful call for this life of the object was given: the call leads from there to
+    /// [`resource_version`](Self::resource_version). `None` as long as none has succeeded, so always in an `add`.
+    ///
+    /// The two are equal where the object did not change: in a `reconcile`, or in an `update` for something that was mapped
+    /// to it or by hand. In a `delete` the second is the last version known, which the server may have raised with the deletion.
+    #[must_use]
+    pub fn settled_resource_version(&self) -> Option<String> {
+        self.call().before.version.as_ref().map(ToString::to_string)
+    }
+
     /// Whether the object is new, changed or gone. A reconcile is an [`EventType::Update`].
     #[must_use]
     pub fn event_type(&self) -> EventType {
@@ -77,7 +88,7 @@ impl<K> Context<K> {
         self.call().may_be_stale
     }
 
-    /// Why the key was woken: all reasons since its last call.
+    /// Why the key was woken: all reasons since the last call that succeeded, so a retry names those of the calls that failed.
     #[must_use]
     pub fn causes(&self) -> Causes {
         self.call().causes
@@ -126,6 +137,22 @@ impl<K: DeserializeOwned> Context<K> {
     /// the object's next version, since no retry could help; other objects are not affected.
     pub fn object(&self) -> Result<Arc<K>, DecodeError> {
         self.inner.decoded.get_or_init(|| self.call().informer.decode(&self.call().object)).clone()
+    }
+
+    /// The object as the last successful call for this life was given it, beside [`object`](Self::object); only for a handler that asks for
+    /// it, with [`HandlerOptions::with_previous`](super::HandlerOptions::with_previous). `None` without that, and as long as no
+    /// call has succeeded, so always in an `add`. After a failed call it is what it was before that call. Decoded at most once a call.
+    ///
+    /// # Errors
+    /// That state does not fit `K`. Do not return this error from the handler but do without the old state: the object's
+    /// next version would not mend it.
+    #[must_use]
+    pub fn previous(&self) -> Option<Result<Arc<K>, DecodeError>> {
+        let previous = self.call().before.object.as_ref()?;
+        if Arc::ptr_eq(previous, &self.call().object) {
+            return Some(self.object());
+        }
+        Some(self.inner.previous.get_or_init(|| self.call().informer.decode(previous)).clone())
     }
 
     /// The object as the cache holds it now, `None` when it is gone: newer than [`object`](Self::object), if it changed since.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kubehandler_core::queue::KeyState as QueueState;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -13,6 +12,7 @@ use super::config::Config;
 use super::report::{AbandonedKey, Ending};
 use super::shared::Shared;
 use super::snapshot::{RunningCall, key_state};
+use crate::sync::JoinSet;
 
 /// How long a dropped call may take to go before it counts as stuck: dropping needs one poll to end.
 const STUCK_AFTER: Duration = Duration::from_secs(1);

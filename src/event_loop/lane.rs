@@ -4,20 +4,21 @@
 //! a decision and the cache state that it rests on belong together (core's dispatch ledger, invariant L2).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard};
 
 use kubehandler_core::ObjectKey;
 use kubehandler_core::dispatch::{Decision, Ledger, Phase, Record, Seen, Settlement, Step, Tombstone, WhenUnchanged};
-use kubehandler_core::queue::{Cause, Causes, FlowId, KeyState as QueueState, Wake};
+use kubehandler_core::queue::{Cause, Causes, FlowId, KeyState as QueueState};
 
 use super::call::Subject;
 use super::erased::ErasedHandler;
 use super::options::HandlerOptions;
-use crate::cache::{Change, Entry, Origin, StoredObject, Subscriber};
+use super::settled::{Before, Settled};
+use crate::cache::{Entry, StoredObject};
 use crate::informer::Informer;
 use crate::queue::AsyncQueue;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 
 /// How many characters of a key's last error are kept: some errors hold whole answers, and every key may fail.
 const ERROR_MAX: usize = 1_000;
@@ -29,6 +30,8 @@ pub(crate) struct Lane {
     pub(crate) handler: Arc<dyn ErasedHandler>,
     pub(crate) informer: Arc<Informer>,
     pub(crate) options: HandlerOptions,
+    // Taken by itself or under the ledger's lock.
+    pub(crate) settled: Settled,
     ledger: Mutex<Ledger<Arc<StoredObject>>>,
     // Why a key's last call failed, in short; gone with its next success. One entry a failing key, so bounded by the keys.
     errors: Mutex<HashMap<ObjectKey, Arc<str>>>,
@@ -51,12 +54,13 @@ impl Lane {
         options: HandlerOptions,
     ) -> Self {
         let (ledger, errors) = (Mutex::new(Ledger::new(options.finalizer.is_some())), Mutex::default());
-        Self { name, flow, handler, informer, options, ledger, errors, spinning: AtomicBool::new(false) }
+        let settled = Settled::new(options.with_previous);
+        Self { name, flow, handler, informer, options, settled, ledger, errors, spinning: AtomicBool::new(false) }
     }
 
     /// The informers that the handler needs: its own, and those that it maps from.
     pub(crate) fn informers(&self) -> impl Iterator<Item = &Arc<Informer>> {
-        std::iter::once(&self.informer).chain(&self.options.owned)
+        std::iter::once(&self.informer).chain(self.options.sources.iter().map(|source| &source.informer))
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger<Arc<StoredObject>>> {
@@ -71,10 +75,17 @@ impl Lane {
                 version: object.version(),
                 phase: self.phase(object),
             });
-            let decision = self.ledger().decide(key, seen, when_unchanged(causes));
+            let mut ledger = self.ledger();
+            let record = ledger.record(key).cloned();
+            let decision = ledger.decide(key, seen, when_unchanged(causes));
+            let before = |step| self.settled.before(key, record.as_ref(), step);
             match (decision, entry) {
-                (Decision::Current(step), Some(entry)) => Turn::Call { step, subject: current(step, entry) },
-                (Decision::LastKnown(step, tombstone), _) => Turn::Call { step, subject: last_known(tombstone) },
+                (Decision::Current(step), Some(entry)) => {
+                    Turn::Call { step, subject: current(step, entry, before(step)) }
+                }
+                (Decision::LastKnown(step, tombstone), _) => {
+                    Turn::Call { step, subject: last_known(tombstone, before(step)) }
+                }
                 (Decision::Nothing | Decision::Current(_), _) => Turn::Nothing,
             }
         })
@@ -85,7 +96,7 @@ impl Lane {
     }
 
     /// How the object stands to the handler's finalizer.
-    fn phase(&self, object: &StoredObject) -> Phase {
+    pub(crate) fn phase(&self, object: &StoredObject) -> Phase {
         self.options.finalizer.as_ref().map_or(Phase::Live, |finalizer| finalizer.phase(object))
     }
 
@@ -115,8 +126,18 @@ impl Lane {
         keys.len()
     }
 
-    fn has_met(&self, key: &ObjectKey) -> bool {
+    /// The cache has removed the object whose last state this is. Called under the cache's lock (L2).
+    pub(crate) fn removed(&self, last: &Arc<StoredObject>, may_be_stale: bool) {
+        self.ledger().removed(last.key(), last.life(), Arc::clone(last), may_be_stale);
+    }
+
+    /// Whether a call for the key was decided upon, and its life is not over.
+    pub(crate) fn has_met(&self, key: &ObjectKey) -> bool {
         self.ledger().record(key).is_some()
+    }
+
+    pub(crate) fn has_met_any(&self) -> bool {
+        !self.ledger().is_empty()
     }
 
     pub(crate) fn record_name(&self, key: &ObjectKey) -> Option<&'static str> {
@@ -149,13 +170,13 @@ fn shortened(text: &str) -> Arc<str> {
     }
 }
 
-fn current(step: Step, entry: &Entry) -> Subject {
+fn current(step: Step, entry: &Entry, before: Before) -> Subject {
     let preexisting = entry.preexisting && !matches!(step, Step::Delete { .. } | Step::Release);
-    Subject { object: Arc::clone(&entry.object), preexisting, may_be_stale: false }
+    Subject { object: Arc::clone(&entry.object), before, preexisting, may_be_stale: false }
 }
 
-fn last_known(tombstone: Tombstone<Arc<StoredObject>>) -> Subject {
-    Subject { object: tombstone.last, preexisting: false, may_be_stale: tombstone.may_be_stale }
+fn last_known(tombstone: Tombstone<Arc<StoredObject>>, before: Before) -> Subject {
+    Subject { object: tombstone.last, before, preexisting: false, may_be_stale: tombstone.may_be_stale }
 }
 
 fn when_unchanged(causes: Causes) -> WhenUnchanged {
@@ -166,85 +187,5 @@ fn when_unchanged(causes: Causes) -> WhenUnchanged {
         WhenUnchanged::Update
     } else {
         WhenUnchanged::Nothing
-    }
-}
-
-fn cause(origin: Origin) -> Cause {
-    match origin {
-        Origin::InitialList | Origin::Replay => Cause::InitialList,
-        Origin::Relist => Cause::Relist,
-        Origin::Watch => Cause::Change,
-    }
-}
-
-/// Wakes a lane's keys when their objects change.
-pub(crate) struct WakeOnChange {
-    pub(crate) lane: Arc<Lane>,
-    pub(crate) queue: AsyncQueue<ObjectKey>,
-}
-
-impl Subscriber for WakeOnChange {
-    fn changed(&self, change: Change<'_>, origin: Origin) {
-        let cause = cause(origin);
-        // An object that waits for the handler's finalizer is a deletion to it.
-        let ends = |new: &Entry| self.lane.phase(&new.object) == Phase::Terminating;
-        let (key, wake) = match change {
-            Change::Added { new } => (new.object.key(), Wake::new(cause).resets_settle(true).deletion(ends(new))),
-            Change::Updated { old, new } => {
-                // A user's change of the spec is to be seen within a second, however often the handler has failed (C5).
-                let respecified =
-                    old.generation() != new.object.generation() || old.deleting() != new.object.deleting();
-                (new.object.key(), Wake::new(cause).resets_settle(respecified).deletion(ends(new)))
-            }
-            Change::Removed { last, may_be_stale } => {
-                self.lane.ledger().removed(last.key(), last.life(), Arc::clone(last), may_be_stale);
-                (last.key(), Wake::new(cause).resets_settle(true).deletion(true))
-            }
-        };
-        self.queue.add(self.lane.flow, key, wake);
-    }
-}
-
-/// Wakes the owners of a changed object, in the lane of the owners' handler.
-pub(crate) struct WakeOwners {
-    pub(crate) lane: Arc<Lane>,
-    pub(crate) queue: AsyncQueue<ObjectKey>,
-}
-
-impl WakeOwners {
-    fn wake(&self, owned: &StoredObject) {
-        let resource = &self.lane.informer.target().resource;
-        for owner in owned.owners() {
-            if *owner.kind != *resource.kind || owner.group() != resource.group {
-                continue;
-            }
-            // An owner is in its objects' namespace or cluster-scoped. One that the handler has not met is left alone:
-            // if there is one, its own `add` is still to come, and will see what this change brought.
-            for namespace in [owned.key().namespace(), None] {
-                if let Ok(key) = ObjectKey::new(namespace, &owner.name)
-                    && self.lane.has_met(&key)
-                {
-                    self.queue.add(self.lane.flow, &key, Wake::new(Cause::Mapped));
-                }
-                if owned.key().namespace().is_none() {
-                    break;
-                }
-            }
-        }
-    }
-}
-
-impl Subscriber for WakeOwners {
-    fn changed(&self, change: Change<'_>, _: Origin) {
-        match change {
-            Change::Added { new } => self.wake(&new.object),
-            Change::Updated { old, new } => {
-                if old.owners() != new.object.owners() {
-                    self.wake(old);
-                }
-                self.wake(&new.object);
-            }
-            Change::Removed { last, .. } => self.wake(last),
-        }
     }
 }

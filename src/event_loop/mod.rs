@@ -1,7 +1,7 @@
 //! The event loop: ties informers, queue and dispatch to handlers.
 //!
 //! It owns registration, the workers, retries, draining and the handle. Calls flow one way:
-//! an informer's change wakes a key in the queue ([`lane`]), a worker takes it, asks the handler's ledger what
+//! an informer's change wakes a key in the queue ([`wake`], [`mapping`]), a worker takes it, asks the handler's ledger what
 //! bridges the record and the cache, makes the call under its guards and settles it ([`worker`]).
 //!
 //! Lock order: an informer's store, then a lane's ledger, then the queue. Handlers' code never runs under a lock.
@@ -9,6 +9,7 @@
 mod call;
 mod config;
 mod context;
+mod deferral;
 mod drain;
 mod erased;
 mod finalizer;
@@ -16,14 +17,20 @@ mod funcs;
 mod handle;
 mod handler;
 mod lane;
+mod mapping;
 mod options;
+mod predicate;
+#[cfg(all(test, shuttle))]
+mod races;
 mod reconciler;
 mod register;
 mod report;
 mod retry;
 mod run;
+mod settled;
 mod shared;
 mod snapshot;
+mod wake;
 mod worker;
 
 pub use context::Context;
@@ -32,6 +39,7 @@ pub use funcs::HandlerFuncs;
 pub use handle::{EventLoopHandle, UnknownHandler};
 pub use handler::{DefaultHandler, EventHandler};
 pub use options::HandlerOptions;
+pub use predicate::Predicate;
 pub use reconciler::{Reconciler, Reconciling};
 pub use register::{EventLoop, EventLoopBuilder, RegisterError};
 pub use report::{AbandonedKey, Ending, RunError, RunReport};

@@ -4,9 +4,13 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kubehandler_core::ObjectKey;
 use kubehandler_core::queue::{BackoffConfig, FlowConfig, RetryLimit};
+use serde::de::DeserializeOwned;
 
 use super::finalizer::Finalizer;
+use super::mapping::{Maps, Source};
+use super::predicate::Predicate;
 use crate::informer::{Informer, OptionsConflict, SharedInformer};
 
 /// How one handler's calls are scheduled and retried. The defaults are the delivery contract's.
@@ -24,8 +28,10 @@ pub struct HandlerOptions {
     pub(crate) deadline: Duration,
     pub(crate) resync: Option<Duration>,
     pub(crate) finalizer: Option<Finalizer>,
-    pub(crate) owned: Vec<Arc<Informer>>,
-    // Those of `owned` that were asked for with other options before: registration refuses them.
+    pub(crate) predicate: Option<Predicate>,
+    pub(crate) with_previous: bool,
+    pub(crate) sources: Vec<Source>,
+    // Those of `sources` that were asked for with other options before: registration refuses them.
     pub(crate) conflicts: Vec<(Arc<Informer>, OptionsConflict)>,
 }
 
@@ -36,7 +42,9 @@ impl Default for HandlerOptions {
             deadline: Duration::from_secs(300),
             resync: None,
             finalizer: None,
-            owned: Vec::new(),
+            predicate: None,
+            with_previous: false,
+            sources: Vec::new(),
             conflicts: Vec::new(),
         }
     }
@@ -115,13 +123,95 @@ impl HandlerOptions {
         self
     }
 
+    /// Lets only those changes wake an object that `predicate` passes; all do by default. Given several, a change must
+    /// pass all of them.
+    ///
+    /// It decides what wakes an object, never what is delivered once it is awake, and never holds back an `add` or a
+    /// `delete`: see [`Predicate`]. Wakes by anything but the object's own changes do not ask it.
+    pub fn predicate(mut self, predicate: Predicate) -> Self {
+        self.predicate = Some(match self.predicate {
+            Some(earlier) => earlier.and(predicate),
+            None => predicate,
+        });
+        self
+    }
+
+    /// Keeps for each object the state that the last successful call was given, for
+    /// [`Context::previous`](super::Context::previous); off by default.
+    ///
+    /// The price is an entry in a map an object, and the bytes of the older state for as long as the cache holds a newer one:
+    /// until the call for the change has succeeded, that is. While nothing is pending the state is the cache's own, and
+    /// shared. Where changes stay unsettled (held back by a [`predicate`](Self::predicate), or failing), that is up to the
+    /// size of the cache once more. Each handler that asks pays for itself.
+    ///
+    /// ```
+    /// use k8s_openapi::api::core::v1::ConfigMap;
+    /// use kubehandler::{HandlerFuncs, HandlerOptions, SharedInformer};
+    ///
+    /// fn handler(informer: SharedInformer<ConfigMap>) -> HandlerFuncs<ConfigMap> {
+    ///     HandlerFuncs::new("configmaps", informer).options(HandlerOptions::default().with_previous()).on_update(
+    ///         |ctx, namespace, name| async move {
+    ///             let before = ctx.previous().and_then(Result::ok);
+    ///             if before.is_some_and(|before| before.data != ctx.object().map_or(None, |now| now.data.clone())) {
+    ///                 println!("the data of {namespace}/{name} changed");
+    ///             }
+    ///             Ok(())
+    ///         },
+    ///     )
+    /// }
+    /// ```
+    pub fn with_previous(mut self) -> Self {
+        self.with_previous = true;
+        self
+    }
+
     /// Wakes an object when something that it owns changes: an object of `informer` whose `metadata.ownerReferences`
     /// name it. The cause is [`Cause::Mapped`](kubehandler_core::queue::Cause::Mapped), the call `update`.
     ///
     /// Both the old and the new owners are woken when the references change, and the last known ones on a deletion. An
     /// owner that the handler's informer does not hold is ignored. No call is made before `informer` has synced, too.
-    pub fn owns<C>(mut self, informer: &SharedInformer<C>) -> Self {
-        self.owned.push(Arc::clone(informer.informer()));
+    ///
+    /// Other words for the same: controller-runtime's and kube-rs's `Owns`; "owned by", seen from the other side.
+    pub fn owns<C>(self, informer: &SharedInformer<C>) -> Self {
+        self.source(informer, Maps::ToOwners)
+    }
+
+    /// Wakes those objects that `map` names for a changed object of `informer`, with the cause and the call as for
+    /// [`owns`](Self::owns).
+    ///
+    /// `map` is called with the old and with the new object, and what either names is woken: so where the answer changes
+    /// from one object to another, both learn of it. On a deletion, missed ones included, it is called with the last known
+    /// state. It may be called more often than there are changes, so it should depend on its argument alone.
+    ///
+    /// A key that the handler has not met is ignored, since if there is such an object its own `add` is still to come, and
+    /// will find the change in `informer`'s cache. So `map` is not called at all before the first object is met.
+    ///
+    /// `map` runs on the informer's task between two changes, outside of every lock: it must be quick. If it panics, or the object does
+    /// not fit `C`, that state wakes nobody, and a warning says so. No call is made before `informer` has synced, too.
+    ///
+    /// ```
+    /// use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+    /// use kubehandler::{HandlerOptions, ObjectKey, SharedInformer};
+    ///
+    /// // A Secret says in a label which ConfigMap of its namespace uses it.
+    /// fn options(secrets: &SharedInformer<Secret>) -> HandlerOptions {
+    ///     HandlerOptions::default().maps_from(secrets, |secret| {
+    ///         let user = secret.metadata.labels.as_ref()?.get("used-by")?;
+    ///         ObjectKey::new(secret.metadata.namespace.as_deref(), user).ok()
+    ///     })
+    /// }
+    /// ```
+    pub fn maps_from<C, F, I>(self, informer: &SharedInformer<C>, map: F) -> Self
+    where
+        C: DeserializeOwned,
+        F: Fn(&C) -> I + Send + Sync + 'static,
+        I: IntoIterator<Item = ObjectKey>,
+    {
+        self.source(informer, Maps::by(map))
+    }
+
+    fn source<C>(mut self, informer: &SharedInformer<C>, maps: Maps) -> Self {
+        self.sources.push(Source { informer: Arc::clone(informer.informer()), maps });
         let conflict = informer.conflict().map(|conflict| (Arc::clone(informer.informer()), conflict.clone()));
         self.conflicts.extend(conflict);
         self

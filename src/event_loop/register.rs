@@ -13,6 +13,7 @@ use super::handle::EventLoopHandle;
 use super::handler::EventHandler;
 use super::lane::Lane;
 use super::options::HandlerOptions;
+use super::predicate::Kind;
 use super::shared::Shared;
 use crate::clock::{Clock, drawn_seed};
 use crate::informer::{Informer, OptionsConflict};
@@ -112,6 +113,16 @@ pub enum RegisterError {
         /// The finalizer.
         finalizer: String,
     },
+    /// A closure of its predicate takes objects of another type, and would never understand one.
+    #[error("handler `{name}` handles {handles}, but a closure of its predicate takes {takes}: let it take {handles}")]
+    PredicateKind {
+        /// The handler's name.
+        name: Arc<str>,
+        /// The type that the closure takes.
+        takes: &'static str,
+        /// The type that the handler handles.
+        handles: &'static str,
+    },
     /// Its informer is shared, and was asked for with other options before.
     #[error("handler `{name}`{}: {conflict}", beside(.other.as_ref()))]
     Conflict {
@@ -183,9 +194,10 @@ impl EventLoop {
     ///
     /// # Errors
     /// The handler has no name, or the name of one that is registered; its finalizer is no good, or that of another handler
-    /// of the same resource; or its informer, or one that it
-    /// [`owns`](super::HandlerOptions::owns), was asked for with other options before.
-    pub fn register(&mut self, handler: impl EventHandler) -> Result<(), RegisterError> {
+    /// of the same resource; its informer, or one that it [`owns`](super::HandlerOptions::owns) or
+    /// [`maps_from`](super::HandlerOptions::maps_from), was asked for with other options before; or a closure of its
+    /// [`Predicate`](super::Predicate) takes objects of another type.
+    pub fn register<H: EventHandler>(&mut self, handler: H) -> Result<(), RegisterError> {
         let name: Arc<str> = handler.name().into();
         let informer = Arc::clone(handler.informer().informer());
         if name.is_empty() {
@@ -195,6 +207,10 @@ impl EventLoop {
             return Err(RegisterError::NameTaken { name });
         }
         let options = handler.options();
+        let kind = Kind::of::<H::Resource>();
+        if let Some(taken) = options.predicate.as_ref().and_then(|predicate| predicate.foreign_kind(kind)) {
+            return Err(RegisterError::PredicateKind { name, takes: taken.name, handles: kind.name });
+        }
         let own = handler.informer().conflict().map(|conflict| (&informer, conflict));
         let owned = options.conflicts.iter().map(|(informer, conflict)| (informer, conflict));
         if let Some((shared, conflict)) = own.into_iter().chain(owned).next() {

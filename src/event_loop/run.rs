@@ -9,26 +9,36 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use kubehandler_core::ObjectKey;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::config::Config;
-use super::lane::{Lane, WakeOnChange, WakeOwners};
+use super::lane::Lane;
+use super::mapping::{Maps, WakeMapped, WakeOwners};
 use super::register::EventLoop;
 use super::report::{Ending, RunError, RunReport};
 use super::shared::{Phase, Shared};
+use super::wake::{WakeOnChange, Waker};
 use super::worker;
+use crate::cache::Subscriber;
 use crate::informer::{Informer, Subscription};
 use crate::queue::AsyncQueue;
+use crate::sync::JoinSet;
 
 impl Lane {
-    fn subscribe(self: &Arc<Self>, queue: &AsyncQueue<ObjectKey>) -> Vec<Subscription> {
-        let own = WakeOnChange { lane: Arc::clone(self), queue: queue.clone() };
-        let mut subscriptions = vec![self.informer.subscribe(Arc::new(own))];
-        for owned in &self.options.owned {
-            let owners = WakeOwners { lane: Arc::clone(self), queue: queue.clone() };
-            subscriptions.push(owned.subscribe(Arc::new(owners)));
+    fn subscribe(self: &Arc<Self>, shared: &Shared) -> Vec<Subscription> {
+        let (queue, deferrals) = (shared.queue.clone(), Arc::clone(&shared.deferrals));
+        let waker = Waker { lane: Arc::clone(self), queue, deferrals };
+        let mut subscriptions = vec![self.informer.subscribe(Arc::new(WakeOnChange(waker.clone())))];
+        for source in &self.options.sources {
+            let (waker, informer) = (waker.clone(), &source.informer);
+            let subscriber: Arc<dyn Subscriber> = match &source.maps {
+                Maps::ToOwners => Arc::new(WakeOwners(waker)),
+                Maps::By(function) => {
+                    Arc::new(WakeMapped { waker, source: Arc::clone(informer), function: Arc::clone(function) })
+                }
+            };
+            subscriptions.push(informer.subscribe(subscriber));
         }
         subscriptions
     }
@@ -57,6 +67,7 @@ impl Drop for EndGuard {
     fn drop(&mut self) {
         self.0.enter(Phase::Ending);
         self.0.queue.shut_down();
+        self.0.deferrals.close();
     }
 }
 
@@ -83,13 +94,13 @@ impl EventLoop {
         let _end = EndGuard(Arc::clone(&shared));
         shared.enter(Phase::Syncing);
         // Declared before the workers so that it is dropped after them: a call may still read its cache.
-        let subscriptions: Vec<Subscription> = lanes.iter().flat_map(|lane| lane.subscribe(&shared.queue)).collect();
+        let subscriptions: Vec<Subscription> = lanes.iter().flat_map(|lane| lane.subscribe(&shared)).collect();
         let mut tasks = JoinSet::new();
         let calls = CancellationToken::new();
         let synced = match synced(&lanes, &config, &cancel).await {
             Ok(synced) => synced,
             Err(error) => {
-                end(subscriptions).await;
+                end(&shared, subscriptions).await;
                 return Err(error);
             }
         };
@@ -112,7 +123,7 @@ impl EventLoop {
         }
         let cancelled = shared.clock.now();
         let (ending, stuck) = super::drain::drain(&shared, &config, tasks, calls).await;
-        end(subscriptions).await;
+        end(&shared, subscriptions).await;
         let ended = shared.clock.now();
         Ok(RunReport {
             event_loop: Arc::clone(&shared.name),
@@ -127,10 +138,11 @@ impl EventLoop {
 }
 
 /// Ends the subscriptions, and waits for what ran for them alone: nothing runs on behind `run` (C8).
-async fn end(subscriptions: Vec<Subscription>) {
+async fn end(shared: &Shared, subscriptions: Vec<Subscription>) {
     for subscription in subscriptions {
         subscription.end().await;
     }
+    shared.deferrals.end().await;
 }
 
 /// Waits for all caches; false if the run was cancelled meanwhile.

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use kubehandler_core::{EventType, ObjectKey, Timestamp};
 
+use super::deferral::Deferrals;
 use super::lane::Lane;
 use super::snapshot::{KeySnapshot, RunningCall, Snapshot, key_state};
 use crate::clock::Clock;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) queue: AsyncQueue<ObjectKey>,
     pub(crate) observer: Observer,
+    pub(crate) deferrals: Arc<Deferrals>,
     // Lane i has the queue's i-th flow. Grows at registration only.
     lanes: RwLock<Arc<[Arc<Lane>]>>,
     phase: AtomicU8,
@@ -50,6 +52,7 @@ impl Shared {
             clock,
             queue,
             observer: Observer::default(),
+            deferrals: Arc::default(),
             lanes: RwLock::new(Arc::new([])),
             phase: AtomicU8::new(Phase::Idle as u8),
             running: Mutex::default(),

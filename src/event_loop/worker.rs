@@ -104,6 +104,7 @@ async fn act(shared: &Shared, lane: &Lane, call: &Arc<Call>) -> anyhow::Result<(
         Step::Delete { then: AfterDelete::Release } => {
             lane.handler.call(Arc::clone(call)).await?;
             lane.settle(&call.key, Settlement::Deleted);
+            lane.settled.forget(&call.key);
             shared.observer.released(finalizer.remove(&lane.informer, &call.object).await?);
         }
         Step::Nothing | Step::Add | Step::Update | Step::Reconcile | Step::Delete { .. } => {
@@ -138,6 +139,7 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
                     lane.settle(key, Settlement::Succeeded(version));
                 }
             }
+            lane.settled.succeeded(call);
             lane.note_error(key, None);
             close(shared, lane, call);
             return;
@@ -152,6 +154,7 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
         error!(handler = %lane.name, %key, uid = %call.object.life(), error = %text, "delete failed for good: the object is given up");
         shared.observer.gave_up();
         lane.settle(key, Settlement::Abandoned);
+        lane.settled.forget(key);
         lane.note_error(key, None);
         close(shared, lane, call);
         return;
@@ -165,8 +168,9 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
 /// Gives the key back after a call that settled its record.
 fn close(shared: &Shared, lane: &Lane, call: &Call) {
     if matches!(call.step, Step::Delete { then: AfterDelete::Successor }) {
-        // The next life waits in the cache, and no event will tell of it again.
-        shared.queue.add(lane.flow, &call.key, Wake::new(Cause::Change).resets_settle(true));
+        // The next life waits in the cache, and no event will tell of it again: nor would the report, were the queue ended.
+        let wake = Wake::new(Cause::Change).resets_settle(true);
+        shared.queue.with(|core, now| core.add_more(lane.flow, &call.key, wake, now));
     }
     let gone = matches!(call.step, Step::Delete { .. } | Step::Claim | Step::Release);
     let outcome = match call.requeue() {

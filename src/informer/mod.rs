@@ -11,6 +11,8 @@ mod connection;
 mod error;
 mod factory;
 mod machine;
+#[cfg(all(test, shuttle))]
+pub(crate) mod races;
 mod shared;
 mod single;
 mod source;
@@ -18,7 +20,7 @@ mod split;
 mod status;
 mod target;
 mod task;
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;
 
 pub use config::{InformerConfig, OnMissing, RetryInterval};

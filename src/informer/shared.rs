@@ -4,14 +4,12 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kubehandler_core::{ObjectKey, ResourceVersion};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::config::{InformerConfig, OnMissing};
@@ -19,7 +17,7 @@ use super::error::{InformerError, InformerErrorKind, OptionsConflict, SyncError}
 use super::status::{InformerState, InformerStatus};
 use super::target::Target;
 use crate::cache::{Cache, DecodeError, Entry, Session, StoredObject, Subscriber, SubscriberId};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, JoinHandle, Mutex, MutexGuard, spawn};
 
 /// Tells informers apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,7 +100,7 @@ impl Informer {
             let (session, synced) = (self.cache.begin(), self.cache.is_synced());
             self.lock_live().session = Some(session);
             self.progress.send_replace(Progress { session: Some(session), running: true, synced, failing: None });
-            *task = Some(tokio::spawn(super::task::run(Arc::clone(self), session)));
+            *task = Some(spawn(super::task::run(Arc::clone(self), session)));
         }
         Subscription { informer: Arc::clone(self), id }
     }
@@ -215,7 +213,7 @@ impl Informer {
         }
     }
 
-    fn lock_task(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+    pub(super) fn lock_task(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
         self.task.lock()
     }
 

@@ -19,7 +19,7 @@ use super::shared::{Informer, Live, Progress};
 use super::source::{self, Read, RequestError, Source, WatchBody, damaged};
 use super::split::{self, Damage, Frame};
 use super::status::InformerState;
-use crate::cache::{MetadataError, Session, StoredObject, TypeMeta};
+use crate::cache::{Leftovers, MetadataError, Session, StoredObject, TypeMeta};
 use crate::clock::Clock;
 
 /// Lists and watches until `session` ends.
@@ -34,6 +34,7 @@ pub(super) async fn run(informer: Arc<Informer>, session: Session) {
         let Some(input) = task.act(action).await else { return };
         let step = machine.step(input, task.clock.now(), &mut rng);
         let Some(next) = task.follow(&machine, step) else { return };
+        task.finish_changes().await;
         action = next;
     }
 }
@@ -79,6 +80,8 @@ struct Task<'a> {
     // The items of the page that has just arrived.
     page: Vec<Arc<StoredObject>>,
     watch: Option<WatchBody>,
+    // What subscribers still have to do for the changes that they were told.
+    left: Leftovers,
     // The last failure, until the machine says that it is over.
     failure: Option<InformerError>,
 }
@@ -95,6 +98,7 @@ impl<'a> Task<'a> {
             list: Vec::new(),
             page: Vec::new(),
             watch: None,
+            left: Leftovers::default(),
             failure: None,
         }
     }
@@ -215,7 +219,7 @@ impl<'a> Task<'a> {
             live.last_event = Some(Instant::now());
             live.events += 1;
         });
-        match self.informer.cache.apply(self.session, event)? {
+        match self.informer.cache.apply(self.session, event, &mut self.left)? {
             Applied::Changed | Applied::Unchanged => {}
             Applied::Outdated => debug!(informer = %self.informer.target, %version, "dropped an outdated event"),
         }
@@ -250,10 +254,17 @@ impl<'a> Task<'a> {
     fn commit(&mut self) -> Option<()> {
         let list = std::mem::take(&mut self.list);
         debug!(informer = %self.informer.target, objects = list.len(), "listed");
-        self.informer.cache.replace(self.session, list).then_some(())?;
+        self.informer.cache.replace(self.session, list, &mut self.left).then_some(())?;
         self.live(|live| live.lists += 1);
         self.progress(|progress| progress.synced = true);
         Some(())
+    }
+
+    /// Does what subscribers have left for later: users' functions among it, so others may run in between.
+    async fn finish_changes(&mut self) {
+        while self.left.do_next() {
+            consume_budget().await;
+        }
     }
 
     fn tell(&mut self, notice: Notice) {
@@ -330,19 +341,21 @@ impl<'a> Task<'a> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use k8s_openapi::api::core::v1::ConfigMap;
     use kubehandler_testkit::ApiServer;
 
     use super::*;
-    use crate::cache::{Change, Origin, Subscriber};
+    use crate::cache::{Change, Later, Origin, Subscriber};
     use crate::informer::InformerFactory;
 
     struct Silent;
 
     impl Subscriber for Silent {
-        fn changed(&self, _: Change<'_>, _: Origin) {}
+        fn changed(&self, _: Change<'_>, _: Origin) -> Option<Later> {
+            None
+        }
     }
 
     #[tokio::test(start_paused = true)]

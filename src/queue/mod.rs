@@ -8,8 +8,10 @@
 //!   take ──────────▶ lock ─ core ─ unlock ──▶ nothing? sleep: the first sleeper also watches the core's next alarm
 //! ```
 
+#[cfg(all(test, shuttle))]
+mod races;
 mod shell;
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;
 
 pub(crate) use shell::AsyncQueue;

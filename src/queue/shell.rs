@@ -9,11 +9,10 @@
 //! - S3: no user code runs, and nothing is awaited, under the lock.
 
 use crate::clock::Clock;
-use crate::sync::{Arc, Mutex, Notify};
+use crate::sync::{Arc, Mutex, MutexGuard, Notify};
 use kubehandler_core::Timestamp;
 use kubehandler_core::queue::{EntrySnapshot, FlowConfig, FlowId, Outcome, Queue, Settled, Taken, Wake};
 use std::hash::Hash;
-use std::sync::MutexGuard;
 
 /// A [`Queue`] that many tasks share. Clones are handles to the same queue.
 #[derive(Debug)]

@@ -5,10 +5,12 @@
 
 mod handlers;
 mod pending;
+#[cfg(all(test, shuttle))]
+mod races;
 mod report;
 mod run;
 mod shared;
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;
 
 pub use handlers::WorkContext;

@@ -18,7 +18,7 @@ pub(super) struct Shared {
     pub(super) name: Arc<str>,
     pub(super) clock: Clock,
     pub(super) queue: AsyncQueue<ObjectKey>,
-    kinds: Mutex<Kinds>,
+    pub(super) kinds: Mutex<Kinds>,
     pub(super) counts: Counts,
 }
 
@@ -31,17 +31,17 @@ pub(super) struct Counts {
 
 /// A kind is a flow of its own: a kind with much to do or that fails on everything does not hold up the others.
 #[derive(Debug, Default)]
-struct Kinds {
+pub(super) struct Kinds {
     flows: BTreeMap<Arc<str>, FlowId>,
     // By flow index.
-    kinds: Vec<Kind>,
+    pub(super) kinds: Vec<Kind>,
 }
 
 #[derive(Debug)]
-struct Kind {
+pub(super) struct Kind {
     name: Arc<str>,
     // The objects with events left. An entry in here is known to the queue as ready, processing or failed.
-    pending: HashMap<ObjectKey, Pending>,
+    pub(super) pending: HashMap<ObjectKey, Pending>,
 }
 
 /// How a call ended, for the queue.
@@ -77,15 +77,19 @@ impl Shared {
     /// Notes an event and wakes its object.
     pub(super) fn enqueue(&self, kind: &str, event: EventType, key: ObjectKey) {
         let mut kinds = self.kinds.lock();
-        if self.queue.with(|core, _| core.is_shut_down()) {
+        let flow = kinds.flow(kind, || self.queue.add_flow(FlowConfig::default()));
+        // Under the kinds' lock, so that whoever ends this object's call either sees the event or comes before it; and at
+        // once with the question whether the queue has ended, which may happen at any time.
+        let has_ended = self.queue.with(|core, now| {
+            core.add(flow, &key, wake(event), now);
+            core.is_shut_down()
+        });
+        if has_ended {
             // A user's subscriber of the log may enqueue, too.
             drop(kinds);
             tracing::debug!(work_queue = %self.name, kind, %key, %event, "dropped: the queue has ended");
             return;
         }
-        let flow = kinds.flow(kind, || self.queue.add_flow(FlowConfig::default()));
-        // Under the kinds' lock, so that whoever ends this object's call either sees the event or comes before it.
-        self.queue.add(flow, &key, wake(event));
         kinds.kinds[flow.index()].pending.entry(key).or_default().push(event);
     }
 
@@ -105,7 +109,7 @@ impl Shared {
         self.queue.with(|core, now| match end {
             End::Finished => {
                 if let Some(event) = next {
-                    core.add(flow, key, wake(event), now);
+                    core.add_more(flow, key, wake(event), now);
                 }
                 core.done(flow, key, Outcome::Done, now)
             }

@@ -340,6 +340,22 @@ async fn go_kubehandler_run_returns_after_its_workers_have_ended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_behind_a_delete_that_ends_while_draining_is_reported() {
+    let (log, mut queue) = (Log::default(), WorkQueue::new("test"));
+    register(&mut queue, "pod", &log, 10 * SECOND, |_| Ok(()));
+    for event in [EventType::Delete, EventType::Add] {
+        queue.handle().enqueue("pod", event, key("a"));
+    }
+    let (cancel, run) = start(queue, 1);
+    sleep(SECOND).await;
+    cancel.cancel();
+    let report = run.await.unwrap().unwrap();
+    assert_eq!(log.texts(), ["delete /a"]);
+    let left: Vec<_> = report.abandoned.iter().map(|item| (item.key.as_str(), &item.events[..])).collect();
+    assert_eq!(left, [("a", &[EventType::Add][..])]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_that_outlast_the_drain_deadline_are_dropped_and_reported() {
     let (log, mut queue) = (Log::default(), WorkQueue::new("test"));
     register(&mut queue, "pod", &log, 100 * SECOND, |_| Ok(()));

@@ -3,11 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use kubehandler::{Cause, EventLoop, EventType, HandlerFuncs};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Resource as _;
+use kube::api::{ObjectMeta, PostParams};
+use kubehandler::{Cause, EventLoop, EventType, HandlerFuncs, HandlerOptions};
 use tokio::time::Instant;
 
-use crate::support::{Function, Gate, Running, eventually, on_both, on_embedded, time_passes};
+use crate::support::{Function, Gate, Outcome, Running, eventually, on_both, on_embedded, time_passes};
 
 #[test]
 fn ten_changes_while_a_key_waits_are_one_call() {
@@ -95,6 +97,40 @@ fn the_initial_list_is_named_as_the_cause() {
         recorder.settles("b", ["add 0"]).await;
         let causes: Vec<_> = recorder.last("b").causes.iter().collect();
         assert_eq!(causes, [Cause::Change]);
+    });
+}
+
+#[test]
+fn each_cause_is_told_by_its_name() {
+    on_embedded(async |world| {
+        let options = HandlerOptions::default().owns(&world.informers.informer::<Secret>());
+        let options = options.resync(Duration::from_secs(600));
+        world.create("a", "0").await;
+        let (recorder, running) = world.start_with(1, options).await;
+        let minute = Duration::from_secs(60);
+        recorder.script(Function::Update, "a", [Outcome::Fail, Outcome::RequeueAfter(minute)]);
+        recorder.tells("a", ["add 0"]).await;
+        let owner = world.change("a", "1").await;
+        recorder.tells("a", ["add 0", "update 1 failed", "update 1"]).await;
+        time_passes(minute).await;
+        recorder.tells("a", ["add 0", "update 1 failed", "update 1", "reconcile 1"]).await;
+        running.handle.enqueue("recorder", &world.key("a")).unwrap();
+        eventually("the wake by hand was told", || recorder.calls_of("a").len() == 5).await;
+        let owner_references = Some(vec![owner.controller_owner_ref(&()).unwrap()]);
+        let metadata = ObjectMeta { name: Some("s".to_owned()), owner_references, ..ObjectMeta::default() };
+        let secret = Secret { metadata, ..Secret::default() };
+        world.api::<Secret>().create(&PostParams::default(), &secret).await.unwrap();
+        eventually("the mapped change was told", || recorder.calls_of("a").len() == 6).await;
+        time_passes(10 * minute).await;
+        assert_eq!(recorder.calls_of("a").len(), 7, "the resync");
+        world.relist(async || drop(world.change("a", "2").await)).await;
+        eventually("the relist was told", || recorder.calls_of("a").len() == 8).await;
+        let causes: Vec<_> = recorder.calls_of("a").iter().map(|call| call.causes.to_string()).collect();
+        let expected = ["initial list", "change", "change, retry", "requeue", "by hand", "mapped", "resync", "relist"]
+            .map(str::to_owned);
+        assert_eq!(causes, expected);
+        let changes: Vec<_> = recorder.calls_of("a").iter().map(|call| call.changes).collect();
+        assert_eq!(changes[..], [1, 1, 1, 0, 1, 1, 0, 1], "a retry stands for what the failed call stood for");
     });
 }
 

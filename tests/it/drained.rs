@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kubehandler::{CancellationToken, Ending, EventLoop, EventType, HandlerFuncs, KeyState};
+use kubehandler::{CancellationToken, Ending, EventLoop, EventType, HandlerFuncs, HandlerOptions, KeyState, Predicate};
 use tokio::time::Instant;
 
 use crate::support::network::Sent;
@@ -160,6 +160,29 @@ fn a_call_that_fails_while_draining_is_reported_as_abandoned() {
         assert_eq!(recorder.story("a"), ["add 1 failed"]);
         assert_eq!(report.abandoned.len(), 1, "{report}");
         assert_eq!(report.abandoned[0].attempts, 1);
+    });
+}
+
+#[test]
+fn a_life_that_waits_for_the_delete_before_it_is_reported() {
+    on_both(async |world| {
+        let (recorder, running) = world.start(1).await;
+        world.create("a", "1").await;
+        recorder.settles("a", ["add 1"]).await;
+        let gate = recorder.hold(Function::Delete, "a");
+        let busy = world.busy(&recorder).await;
+        world.delete("a").await;
+        world.create("a", "2").await;
+        world.seen().await;
+        busy.open();
+        recorder.is_in(Function::Delete, "a").await;
+        running.cancel.cancel();
+        quiet().await;
+        gate.open();
+        let report = running.ended().await.unwrap();
+        assert_eq!(recorder.story("a"), ["add 1", "delete 1"]);
+        let successor = report.abandoned.iter().find(|abandoned| abandoned.key.name() == "a");
+        assert_eq!(successor.map(|it| it.state), Some(KeyState::Ready), "its `add` was not made: {report}");
     });
 }
 
@@ -384,5 +407,31 @@ fn handlers_over_one_kind_share_one_watch() {
         two.settles("a", ["add 1"]).await;
         assert_eq!(world.network.count(Sent::is_list), 1);
         assert_eq!(world.network.count(Sent::is_watch), 1);
+    });
+}
+
+#[test]
+fn a_predicate_that_is_being_asked_is_waited_for_though_the_informer_lives_on() {
+    on_embedded_with_threads(async |world| {
+        let block = Block::default();
+        let inside = block.clone();
+        let predicate = Predicate::when_metadata(move |_, _| {
+            inside.block();
+            true
+        });
+        let one = world.recorder("one").options(HandlerOptions::default().predicate(predicate));
+        let running_one = world.run(&[&one], 1).await;
+        let (two, _running_two) = loop_of(world, "two").await;
+        world.create("a", "1").await;
+        one.tells("a", ["add 1"]).await;
+        world.change("a", "2").await;
+        eventually("the predicate is asked", || block.is_blocking()).await;
+        running_one.cancel.cancel();
+        time_passes(Duration::from_millis(300)).await;
+        assert!(!running_one.is_finished(), "nothing of it may run on behind it");
+        block.release();
+        assert_eq!(running_one.ended().await.unwrap().ending, Ending::Drained);
+        two.tells("a", ["add 1", "update 2"]).await;
+        assert_eq!(one.story("a"), ["add 1"]);
     });
 }

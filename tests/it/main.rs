@@ -19,6 +19,8 @@ mod missing;
 mod misuse;
 mod nothing_lost;
 mod one_at_a_time;
+mod predicates;
+mod previous;
 mod restart;
 mod resync;
 mod started;

@@ -1,16 +1,22 @@
-//! Mapping: an object is woken when something that it owns changes.
+//! Mapping: an object is woken when something changes that it owns, or that a function maps to it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource as _;
 use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
-use kubehandler::{Cause, HandlerOptions, OnMissing};
+use kubehandler::{Cause, HandlerOptions, ObjectKey, OnMissing};
 use serde_json::json;
 
-use crate::support::{Recorder, Running, World, eventually, on_both, quiet};
+use crate::support::kinds::StrictSecret;
+use crate::support::{
+    Function, Logs, Outcome, Recorder, Running, World, eventually, on_both, on_both_in_one_thread, on_embedded, quiet,
+};
 
 /// A loop whose handler of `ConfigMaps` owns Secrets.
 async fn owner(world: &World) -> (Recorder, Running) {
@@ -176,5 +182,192 @@ fn an_owner_that_the_handler_has_not_met_is_no_work_left_undone() {
         keys.retain(|key| key.name() == "nobody");
         assert!(keys.is_empty(), "{keys:?}");
         gate.open();
+    });
+}
+
+// === By a function ===
+
+/// A loop whose handler of `ConfigMaps` is woken by the Secrets whose label `used-by` names them.
+async fn user(world: &World) -> (Recorder, Running) {
+    let options = HandlerOptions::default().maps_from(&world.informers.informer::<Secret>(), users);
+    world.start_with(2, options).await
+}
+
+/// The keys that the label names, `a.b` for `a` and `b`.
+fn users(secret: &Secret) -> Vec<ObjectKey> {
+    let names = secret.metadata.labels.as_ref().and_then(|labels| labels.get("used-by"));
+    let names = names.into_iter().flat_map(|names| names.split('.'));
+    names.filter_map(|name| ObjectKey::new(secret.metadata.namespace.as_deref(), name).ok()).collect()
+}
+
+async fn create_used(world: &World, name: &str, used_by: &str) {
+    let mut secret = owned(name, vec![]);
+    secret.metadata.labels = Some(BTreeMap::from([("used-by".to_owned(), used_by.to_owned())]));
+    world.api::<Secret>().create(&PostParams::default(), &secret).await.unwrap();
+}
+
+async fn delete_secret(world: &World, name: &str) {
+    world.api::<Secret>().delete(name, &DeleteParams::default()).await.unwrap();
+}
+
+#[test]
+fn a_mapped_change_wakes_all_that_the_function_names_before_and_after() {
+    on_both(async |world| {
+        let (recorder, _running) = user(world).await;
+        for name in ["a", "b", "c", "d"] {
+            world.create(name, "1").await;
+            recorder.tells(name, ["add 1"]).await;
+        }
+        create_used(world, "s", "a.b").await;
+        recorder.settles("a", ["add 1", "update 1"]).await;
+        recorder.settles("b", ["add 1", "update 1"]).await;
+        assert!(is_mapped(&recorder, "a"));
+        assert_eq!(recorder.last("a").changes, 1);
+        // From a to c: both learn of it, and b, which is named twice, once.
+        patch(world, "s", json!({"metadata": {"labels": {"used-by": "b.c"}}})).await;
+        recorder.settles("a", ["add 1", "update 1", "update 1"]).await;
+        recorder.settles("b", ["add 1", "update 1", "update 1"]).await;
+        recorder.settles("c", ["add 1", "update 1"]).await;
+        delete_secret(world, "s").await;
+        recorder.settles("b", ["add 1", "update 1", "update 1", "update 1"]).await;
+        recorder.settles("c", ["add 1", "update 1", "update 1"]).await;
+        recorder.settles("a", ["add 1", "update 1", "update 1"]).await;
+        recorder.settles("d", ["add 1"]).await;
+    });
+}
+
+#[test]
+fn a_deletion_that_a_relist_finds_is_mapped_by_the_last_known_state() {
+    on_both(async |world| {
+        let (recorder, _running) = user(world).await;
+        world.create("a", "1").await;
+        recorder.tells("a", ["add 1"]).await;
+        create_used(world, "s", "a").await;
+        recorder.settles("a", ["add 1", "update 1"]).await;
+        world.relist(async || delete_secret(world, "s").await).await;
+        recorder.settles("a", ["add 1", "update 1", "update 1"]).await;
+        assert!(is_mapped(&recorder, "a"));
+    });
+}
+
+#[test]
+fn a_mapped_change_during_an_add_makes_a_call_after_it() {
+    on_both(async |world| {
+        let (recorder, _running) = user(world).await;
+        let secrets = world.informers.informer::<Secret>();
+        let gate = recorder.hold(Function::Add, "a");
+        world.create("a", "1").await;
+        recorder.is_in(Function::Add, "a").await;
+        create_used(world, "s", "a").await;
+        eventually("it was seen", || secrets.len() == 1).await;
+        quiet().await;
+        gate.open();
+        recorder.settles("a", ["add 1", "update 1"]).await;
+        assert!(is_mapped(&recorder, "a"));
+    });
+}
+
+#[test]
+fn a_mapped_change_before_an_add_is_in_the_cache_when_it_is_called() {
+    on_both(async |world| {
+        let secrets = world.informers.informer::<Secret>();
+        let options = HandlerOptions::default().maps_from(&secrets, users);
+        let (recorder, running) = world.start_with(1, options).await;
+        let gate = world.busy(&recorder).await;
+        world.create("a", "1").await;
+        world.seen().await;
+        create_used(world, "s", "a.nobody").await;
+        eventually("it was seen", || secrets.len() == 1).await;
+        quiet().await;
+        let keys = running.handle.snapshot().keys;
+        assert!(keys.iter().all(|key| key.key.name() != "nobody"), "{keys:?}");
+        gate.open();
+        recorder.settles("a", ["add 1"]).await;
+        assert!(!is_mapped(&recorder, "a"));
+    });
+}
+
+#[test]
+fn a_mapped_change_pulls_a_delete_forward_that_waits_for_it() {
+    on_embedded(async |world| {
+        let (recorder, _running) = user(world).await;
+        world.create("a", "1").await;
+        recorder.tells("a", ["add 1"]).await;
+        create_used(world, "s", "a").await;
+        recorder.settles("a", ["add 1", "update 1"]).await;
+        recorder.script(Function::Delete, "a", [Outcome::RetryAfter(Duration::from_secs(3600))]);
+        world.delete("a").await;
+        recorder.tells("a", ["add 1", "update 1", "delete 1 failed"]).await;
+        delete_secret(world, "s").await;
+        recorder.settles("a", ["add 1", "update 1", "delete 1 failed", "delete 1"]).await;
+    });
+}
+
+#[test]
+fn what_cannot_be_mapped_wakes_nobody_and_harms_nobody() {
+    on_both_in_one_thread(async |world| {
+        let logs = Logs::capture();
+        let informer = world.informers.informer::<StrictSecret>();
+        let options = HandlerOptions::default()
+            .maps_from(&informer, |_: &StrictSecret| -> Vec<ObjectKey> { unreachable!("no Secret is one") })
+            .maps_from(&world.informers.informer::<Secret>(), |secret| {
+                assert_ne!(secret.metadata.name.as_deref(), Some("s-1"), "no idea");
+                users(secret)
+            });
+        let (recorder, _running) = world.start_with(2, options).await;
+        world.create("a", "1").await;
+        recorder.tells("a", ["add 1"]).await;
+        create_used(world, "s-1", "a").await;
+        recorder.settles("a", ["add 1"]).await;
+        create_used(world, "s-2", "a").await;
+        recorder.settles("a", ["add 1", "update 1"]).await;
+        assert_eq!(logs.lines_with(&["no idea", "recorder", "s-1", "secrets"]).len(), 1);
+        for name in ["s-1", "s-2"] {
+            assert_eq!(logs.lines_with(&["does not fit its type", "recorder", name]).len(), 1, "{name}");
+        }
+        assert_eq!(informer.status().undecodable, 2);
+    });
+}
+
+#[test]
+fn no_call_is_made_before_what_is_mapped_from_has_synced_and_what_it_held_wakes_nobody() {
+    on_both(async |world| {
+        let asked = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&asked);
+        let options = HandlerOptions::default().maps_from(&world.informers.informer::<Secret>(), move |secret| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            users(secret)
+        });
+        world.create("a", "1").await;
+        create_used(world, "s", "a").await;
+        let held = world.network.hold(|sent| sent.is_about("secrets"));
+        let recorder = world.recorder("recorder").options(options);
+        let running = Running::start(world.event_loop(&[&recorder]), 2);
+        quiet().await;
+        assert!(recorder.calls().is_empty());
+        drop(held);
+        recorder.settles("a", ["add 1"]).await;
+        assert_eq!(asked.load(Ordering::SeqCst), 0, "nobody had been met");
+        running.stop().await;
+    });
+}
+
+#[test]
+fn a_mapping_function_may_read_the_caches() {
+    on_both(async |world| {
+        let (maps, secrets) = (world.informers.informer::<ConfigMap>(), world.informers.informer::<Secret>());
+        let inside = (maps.clone(), secrets.clone());
+        let options = HandlerOptions::default().maps_from(&secrets, move |secret| {
+            let (maps, secrets) = &inside;
+            let name = secret.metadata.name.as_deref().unwrap_or_default();
+            let key = ObjectKey::new(secret.metadata.namespace.as_deref(), name).unwrap();
+            // Every object of the other kind, as long as this one is there.
+            if secrets.get(&key).is_some() { maps.keys() } else { vec![] }
+        });
+        let (recorder, _running) = world.start_with(2, options).await;
+        world.create("a", "1").await;
+        recorder.tells("a", ["add 1"]).await;
+        create_used(world, "s", "x").await;
+        recorder.settles("a", ["add 1", "update 1"]).await;
     });
 }

@@ -2,7 +2,7 @@
 //! `EventLoop`.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kubehandler::{CancellationToken, DefaultHandler, EventLoop, HandlerOptions, RegisterError, RunError};
+use kubehandler::{CancellationToken, DefaultHandler, EventLoop, HandlerOptions, Predicate, RegisterError, RunError};
 
 use crate::support::{on_both, quiet};
 
@@ -82,5 +82,24 @@ fn conflicting_options_on_an_informer_of_owned_objects_are_refused_too() {
         for part in ["slim", "full", "secrets", "keep_managed_fields"] {
             assert!(error.contains(part), "{part} in {error}");
         }
+    });
+}
+
+#[test]
+fn a_predicate_over_another_type_is_refused_wherever_it_stands() {
+    on_both(async |world| {
+        let foreign = || Predicate::when(|_: &Secret, _: &Secret| false);
+        let own = || Predicate::when(|_: &ConfigMap, _: &ConfigMap| false);
+        let mut event_loop = EventLoop::new("types");
+        let nested = Predicate::labels_changed().or(own().and(!foreign()));
+        for predicate in [foreign(), nested] {
+            let handler = DefaultHandler::new("maps", world.informers.informer::<ConfigMap>());
+            let handler = handler.options(HandlerOptions::default().predicate(predicate));
+            let error = event_loop.register(handler).unwrap_err();
+            assert!(matches!(&error, RegisterError::PredicateKind { name, .. } if &**name == "maps"), "{error:?}");
+            assert!(error.to_string().contains("Secret") && error.to_string().contains("ConfigMap"), "{error}");
+        }
+        let handler = DefaultHandler::new("maps", world.informers.informer::<ConfigMap>());
+        event_loop.register(handler.options(HandlerOptions::default().predicate(own()))).unwrap();
     });
 }

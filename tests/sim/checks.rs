@@ -407,7 +407,10 @@ impl Checker<'_> {
                 let settled = key.is_some_and(|key| {
                     let known = matches!(&key.record, Record::Known { uid, settled, failed: false }
                         if *uid == object.uid && *settled == object.version);
-                    known || key.parked.is_some()
+                    // What a predicate holds back waits for another wake.
+                    let held_back = self.reference.plan(handler).predicate && !key.woken;
+                    let waits = matches!(&key.record, Record::Known { uid, failed: false, .. } if *uid == object.uid);
+                    known || key.parked.is_some() || (held_back && waits)
                 });
                 let stands = key.map(describe);
                 hold!(C4, settled, "{object} is not settled by {handler}: {stands:?}");
@@ -479,7 +482,9 @@ impl Checker<'_> {
             hold!(C4, !(object.deleting && has), "{object} waits for the finalizer of {handler}: {record:?}");
             let known = matches!(record, Some(Record::Known { uid, settled, .. })
                 if *uid == object.uid && *settled == object.version);
-            hold!(C4, object.deleting || (known && has), "{object} is not settled by {handler}: {record:?}");
+            let waits =
+                self.reference.plan(handler).predicate && lane.keys.get(&object.name).is_some_and(|key| !key.woken);
+            hold!(C4, object.deleting || (known && has) || waits, "{object} is not settled by {handler}: {record:?}");
         }
         for (name, key) in lane.keys.iter().filter(|(name, _)| !parked(name)) {
             let lives = server.iter().any(|object| object.name == **name);

@@ -26,6 +26,8 @@ pub(crate) struct Object {
     /// It is being deleted, and waits for its finalizers.
     pub(crate) deleting: bool,
     pub(crate) finalizers: Vec<String>,
+    /// Its label, what the simulation's selector and predicate look at.
+    pub(crate) team: String,
     /// The simulation's selector matches it.
     pub(crate) selected: bool,
     /// What users would look at, in one line.
@@ -57,6 +59,7 @@ impl Object {
             owners: owners.iter().filter_map(|owner| Some(owner["name"].as_str()?.to_owned())).collect(),
             deleting: metadata["deletionTimestamp"].is_string(),
             finalizers: finalizers.iter().filter_map(|it| Some(it.as_str()?.to_owned())).collect(),
+            team: metadata["labels"]["team"].to_string(),
             selected: metadata["labels"]["team"] == "red",
             content,
         })

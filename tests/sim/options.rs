@@ -77,6 +77,10 @@ pub(crate) struct Plan {
     pub(crate) informer: usize,
     /// The informer of what it owns.
     pub(crate) owns: Option<usize>,
+    /// Whether only a change of the labels wakes it.
+    pub(crate) predicate: bool,
+    /// Whether it names the owners by a function instead of by their references.
+    pub(crate) maps: bool,
     /// Whether it asks for a finalizer.
     pub(crate) finalizer: bool,
     pub(crate) weight: NonZeroU32,
@@ -250,6 +254,8 @@ impl Plan {
         Self {
             informer: own,
             owns,
+            predicate: rng.random_bool(0.15),
+            maps: rng.random(),
             finalizer: rng.random_bool(0.25),
             weight: number(&[1, 1, 2, 5], rng).unwrap_or(NonZeroU32::MIN),
             max_concurrent: NonZeroUsize::new(one_of(&[0, 0, 1, 2], rng)),

@@ -131,7 +131,8 @@ impl<'a> Reference<'a> {
         for (handler, lane) in process.lanes.iter().enumerate() {
             for (name, key) in lane.keys.iter().filter(|(_, key)| key.running.is_none()) {
                 let step = self.next(handler, name, &key.record);
-                if !self.plan(handler).finalizer && !matches!(step, Step::Nothing | Step::IfAsked) {
+                let held_back = step == Step::Update && !key.woken && key.waiting.is_none() && key.parked.is_none();
+                if !self.plan(handler).finalizer && !held_back && !matches!(step, Step::Nothing | Step::IfAsked) {
                     left.insert((handler, name.clone()));
                 }
             }
@@ -183,7 +184,8 @@ impl<'a> Reference<'a> {
         if let Some(waiting) = key.waiting {
             return Some(waiting.latest(throttled(self.plan(handler), process.lanes[handler].keys.len())));
         }
-        if step != Step::IfAsked {
+        let held_back = self.plan(handler).predicate && step == Step::Update && !key.woken;
+        if step != Step::IfAsked && !held_back {
             return Some(ready);
         }
         let asked = [key.manual, key.mapped, key.resync, key.timer.map(|timer| timer.high)];
@@ -241,9 +243,18 @@ impl<'a> Reference<'a> {
             key.tombstone = Some(Tombstone { last: old.clone(), may_be_stale: diff.may_be_stale });
         }
         let resets = match (&diff.old, &diff.new) {
-            (Some(old), Some(new)) => old.generation != new.generation,
+            (Some(old), Some(new)) => old.generation != new.generation || old.deleting != new.deleting,
             _ => true,
         };
+        // New lives, deletions, and the beginning of one always pass a predicate.
+        let passes = match (&diff.old, &diff.new) {
+            (Some(old), Some(new)) => old.team != new.team || old.deleting != new.deleting,
+            _ => true,
+        };
+        if plan.predicate && !passes {
+            return;
+        }
+        key.woken = true;
         let is_deletion = diff.new.is_none();
         key.news += 1;
         key.wake(Wake { change: is_deletion || !diff.initial, resets }, plan, now);
@@ -259,6 +270,7 @@ impl<'a> Reference<'a> {
                 && let Some(key) = self.key_mut(handler, &owner)
             {
                 key.mapped = key.mapped.or(Some(now));
+                key.woken = true;
                 key.news += 2;
                 key.wake(Wake { change: true, resets: false }, plan, now);
             }
@@ -271,6 +283,7 @@ impl<'a> Reference<'a> {
         let (now, plan) = (self.now, self.plan(handler));
         let Some(key) = self.key_mut(handler, name) else { return };
         key.manual = key.manual.or(Some(now));
+        key.woken = true;
         key.news += 1;
         if key.parked.is_some() && key.running.is_none() {
             key.release(now);
@@ -308,7 +321,7 @@ impl<'a> Reference<'a> {
             }
             Function::Update | Function::Reconcile => {}
         }
-        (key.running, key.begun) = (Some((call.id, now)), now);
+        (key.running, key.begun, key.woken) = (Some((call.id, now)), now, false);
         if key.parked.take().is_some() {
             key.attempts = 0;
         }

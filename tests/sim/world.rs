@@ -9,7 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject};
 use kubehandler::{
     CancellationToken, EventLoop, EventLoopHandle, HandlerOptions, InformerConfig, InformerFactory, KeyState,
-    ObjectKey, RetryInterval, RunReport, SharedInformer,
+    ObjectKey, Predicate, RetryInterval, RunReport, SharedInformer,
 };
 use kubehandler_testkit::{ApiServer, ExpiredWatch, Refused, Rule, RuleGuard};
 use rand::rngs::StdRng;
@@ -217,7 +217,11 @@ impl World {
             options = options.retry_cap(cap);
         }
         if let Some(owned) = plan.owns {
-            options = options.owns(&informers[owned]);
+            options =
+                if plan.maps { options.maps_from(&informers[owned], owners) } else { options.owns(&informers[owned]) };
+        }
+        if plan.predicate {
+            options = options.predicate(Predicate::labels_changed());
         }
         if plan.finalizer {
             options = options.finalizer(&finalizer(index));
@@ -384,6 +388,12 @@ impl World {
             .contains(&trouble);
         *self.troubles.entry(trouble).or_default() += u64::from(at_once);
     }
+}
+
+/// The widgets that own an object, found another way than the library finds them.
+fn owners(object: &DynamicObject) -> Vec<ObjectKey> {
+    let owners = object.metadata.owner_references.iter().flatten();
+    owners.filter_map(|owner| ObjectKey::new(Some("default"), &owner.name).ok()).collect()
 }
 
 fn handler(index: usize) -> String {

@@ -101,8 +101,23 @@ fn is_test(attribute: &Attribute) -> bool {
     if path.segments.last().is_some_and(|last| last.ident == "test") {
         return true;
     }
-    let words = words(attribute);
-    path.is_ident("cfg") && words.iter().any(|word| word == "test") && words.iter().all(|word| word != "not")
+    path.is_ident("cfg") && requires_test(attribute)
+}
+
+/// Whether a `cfg` names `test`, and not within a `not`.
+fn requires_test(attribute: &Attribute) -> bool {
+    fn in_tokens(tokens: TokenStream) -> bool {
+        let mut negated = false;
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Ident(word) => {
+                negated = word == "not";
+                word == "test"
+            }
+            TokenTree::Group(group) => !std::mem::take(&mut negated) && in_tokens(group.stream()),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+        })
+    }
+    matches!(&attribute.meta, Meta::List(list) if in_tokens(list.tokens.clone()))
 }
 
 /// For `#[tokio::test]`: whether its clock is paused.
@@ -340,7 +355,9 @@ mod tests {
         let facts = Facts::of(
             "fn f() { a::a(); }\n#[cfg(test)] mod t { fn g() { b::b(); } }\n\
              #[cfg(not(test))] fn h() { c::c(); }\n#[tokio::test(start_paused = true)] async fn i() { d::d(); }\n\
-             #[cfg(test)] impl X { fn j() { e::e(); } }",
+             #[cfg(test)] impl X { fn j() { e::e(); } }\n\
+             #[cfg(all(test, not(k)))] mod l { fn m() { f::f(); } }\n\
+             #[cfg(not(all(test, k)))] mod n { fn o() { g::g(); } }",
         );
         let paths = facts.unwrap().paths;
         let of = |name: &str| paths.iter().find(|path| path.name == name).map(|path| (path.test, path.paused));
@@ -349,6 +366,8 @@ mod tests {
         assert_eq!(of("c::c"), Some((false, None)));
         assert_eq!(of("d::d"), Some((true, Some(true))));
         assert_eq!(of("e::e"), Some((true, None)));
+        assert_eq!(of("f::f"), Some((true, None)));
+        assert_eq!(of("g::g"), Some((false, None)));
     }
 
     #[test]

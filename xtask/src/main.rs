@@ -10,6 +10,7 @@ mod e2e;
 mod features;
 mod manifests;
 mod nightly;
+mod races;
 mod record;
 mod signals;
 mod simulate;
@@ -32,6 +33,7 @@ enum Task {
     E2e(e2e::Arguments),
     Record(record::Arguments),
     Bench(bench::Arguments),
+    Races(races::Arguments),
     Simulate(simulate::Arguments),
     Nightly(nightly::Arguments),
     Features(features::Arguments),
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Task::E2e(arguments) => e2e::run(&arguments),
         Task::Record(arguments) => record::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Races(arguments) => races::run(&arguments),
         Task::Simulate(arguments) => simulate::run(&arguments),
         Task::Nightly(arguments) => Ok(nightly::run(&arguments)),
         Task::Features(arguments) => features::run(&arguments),

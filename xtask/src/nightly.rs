@@ -10,12 +10,13 @@ use std::{
 use crate::{
     bench,
     cargo::cargo,
-    e2e,
+    e2e, races,
     signals::{Signals, exit_code},
     simulate,
 };
 
-/// Runs what is too long for CI: long property tests, many seeds of the simulation, end-to-end rounds, benchmarks in full.
+/// Runs what is too long for CI: long property tests, many schedules, many seeds of the simulation, end-to-end rounds,
+/// benchmarks in full.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How many cases each property test draws (`PROPTEST_CASES`); CI draws 256.
@@ -31,9 +32,13 @@ pub(crate) struct Arguments {
     rounds: u32,
 }
 
+/// How many times as many schedules as in CI.
+const RACES_FACTOR: u32 = 20;
+
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let mut summary = Summary::default();
     summary.add("property tests", || property_tests(arguments.cases));
+    summary.add("races", || races::search(RACES_FACTOR * races::ITERATIONS, None, None));
     summary.add("simulation", || simulate::run_seeds(arguments.seeds));
     summary.add("end-to-end rounds", || e2e::run_rounds(&[], arguments.rounds, &[]));
     summary.add("benchmarks", || bench::run_benches(false, &[], &[]));

@@ -136,6 +136,7 @@ const fn absent(record: &Record, finalizer: bool) -> Step {
     }
 }
 
+#[expect(clippy::match_same_arms, reason = "an arm a row of the contract's table")]
 fn same_life(record: &Record, seen: Seen<'_>, unchanged: WhenUnchanged) -> Step {
     match (record, seen.phase) {
         (Record::Adding { .. } | Record::Known { .. } | Record::Deleting { .. }, Phase::Terminating) => {

@@ -61,10 +61,22 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
         if self.shut_down {
             return false;
         }
+        self.wake(flow, key, wake.into(), now)
+    }
+
+    /// Wakes a key that is being processed, for its worker: more is to be done than the call that ends. As
+    /// [`add`](Self::add), but accepted after `shut_down`, too: after `done` the key is ready, for the report.
+    pub fn add_more(&mut self, flow: FlowId, key: &K, wake: impl Into<Wake>, now: Timestamp) {
+        if !self.shut_down || self.state(flow, key) == Some(KeyState::Processing) {
+            self.wake(flow, key, wake.into(), now);
+        }
+    }
+
+    fn wake(&mut self, flow: FlowId, key: &K, wake: Wake, now: Timestamp) -> bool {
         let rang = self.advance(now);
         let known = &mut self.flows[flow.index()];
         let ready = known.ready();
-        known.add(key, wake.into().into(), self.now, &mut self.alarms);
+        known.add(key, wake.into(), self.now, &mut self.alarms);
         let more = known.ready() > ready && known.runnable();
         self.update_turn(flow);
         rang || more

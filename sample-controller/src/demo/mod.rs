@@ -43,12 +43,13 @@ pub async fn run(options: &DemoOptions) -> anyhow::Result<()> {
     let mut others = EventLoop::new("demo");
     let informers = InformerFactory::new(client.clone());
     narrator::register(&mut others, &informers)?;
+    let told = narrator::told(others.handle(), &informers);
     stand_in::register(&mut others, &informers, &client)?;
 
     let stop = signals.stop;
     let pause = if options.once { Duration::ZERO } else { Duration::from_millis(1500) };
     let story = async {
-        scenario::play(&client, &handle, pause).await?;
+        scenario::play(&client, &handle, &told, pause).await?;
         if !options.once {
             println!("\nThe scenario is over; the controller goes on. Try, in the other terminal:\n");
             println!("    kubectl scale website home --replicas 5");

@@ -9,7 +9,9 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::events::v1::Event;
 use kube::{Resource, ResourceExt as _};
-use kubehandler::{Context, EventHandler, EventLoop, HandlerFuncs, InformerConfig, InformerFactory, SharedInformer};
+use kubehandler::{
+    Context, EventHandler, EventLoop, EventLoopHandle, HandlerFuncs, InformerConfig, InformerFactory, SharedInformer,
+};
 use serde::de::DeserializeOwned;
 
 use crate::crd::Website;
@@ -24,6 +26,23 @@ pub(super) fn register(event_loop: &mut EventLoop, informers: &InformerFactory) 
     event_loop.register(owned::<Service>(informers))?;
     event_loop.register(owned::<Deployment>(informers))?;
     Ok(())
+}
+
+/// Whether all is said that there is to say, once the Deployment of a name is gone.
+pub(super) fn told(narrator: EventLoopHandle, informers: &InformerFactory) -> impl Fn(&str) -> bool + use<> {
+    let deployments = owned_informer::<Deployment>(informers);
+    move |name| {
+        let is_there = deployments.keys().iter().any(|key| key.name() == name);
+        let unsaid = narrator.snapshot().keys.iter().any(|key| key.handler.starts_with("narrate-"));
+        !is_there && !unsaid
+    }
+}
+
+fn owned_informer<K>(informers: &InformerFactory) -> SharedInformer<K>
+where
+    K: Resource<DynamicType = ()>,
+{
+    informers.configured(InformerConfig::new().label_selector(OWNED_SELECTOR))
 }
 
 /// Tells changes of a Website's spec, and turns of its readiness.
@@ -99,8 +118,7 @@ where
 {
     let kind = K::kind(&()).into_owned();
     let other_kind = kind.clone();
-    let informer = informers.configured::<K>(InformerConfig::new().label_selector(OWNED_SELECTOR));
-    HandlerFuncs::new(format!("narrate-{}", K::plural(&())), informer)
+    HandlerFuncs::new(format!("narrate-{}", K::plural(&())), owned_informer::<K>(informers))
         .on_add(|ctx, _, name| async move {
             let object = ctx.object()?;
             let owner = object.owner_references().first().map_or("nobody", |owner| &owner.name);

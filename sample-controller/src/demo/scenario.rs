@@ -31,8 +31,14 @@ pub(super) async fn install_crd(client: &Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Create three, change one, break one, delete one; `pause` between the steps.
-pub(super) async fn play(client: &Client, controller: &EventLoopHandle, pause: Duration) -> anyhow::Result<()> {
+/// Create three, change one, break one, delete one; `pause` between the steps. `told` is whether the narrator has said that
+/// the Deployment of this name is gone.
+pub(super) async fn play(
+    client: &Client,
+    controller: &EventLoopHandle,
+    told: &impl Fn(&str) -> bool,
+    pause: Duration,
+) -> anyhow::Result<()> {
     let api = Api::<Website>::default_namespaced(client.clone());
 
     println!("1. Three Websites are created: home, blog and shop.");
@@ -70,6 +76,7 @@ pub(super) async fn play(client: &Client, controller: &EventLoopHandle, pause: D
     api.delete("home", &DeleteParams::default()).await?;
     let deployments = Api::<Deployment>::default_namespaced(client.clone());
     until("home's Deployment is gone", || async { Ok(deployments.get_opt("home").await?.is_none()) }).await?;
+    until("that is told", || async { Ok(told("home")) }).await?;
     tokio::time::sleep(pause).await;
     Ok(())
 }

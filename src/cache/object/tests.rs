@@ -249,3 +249,28 @@ fn its_debug_form_holds_nothing_of_its_content() {
         assert!(!debug.contains(content), "{debug}");
     }
 }
+
+#[test]
+fn annotations_are_read_from_the_text_and_what_is_no_text_is_left_out() {
+    for (metadata, expected) in [
+        (json!({"name": "a", "annotations": {"b": "\"ü\"", "a": "1", "n": 5}}), &[("a", "1"), ("b", "\"ü\"")][..]),
+        (json!({"name": "a", "annotations": {}}), &[]),
+        (json!({"name": "a", "annotations": null}), &[]),
+        (json!({"name": "a", "annotations": ["a"]}), &[]),
+        (json!({"name": "a"}), &[]),
+    ] {
+        let object = parse(&json!({"spec": {"annotations": {"no": "no"}}, "metadata": metadata}));
+        let annotations = object.annotations();
+        let found: Vec<_> = annotations.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(found, expected, "{metadata}");
+    }
+}
+
+#[test]
+fn the_metadata_that_users_see_is_printed_without_labels_and_annotations() {
+    let object = parse(&json!({"metadata": {"name": "a", "labels": {"l": "hidden"}, "annotations": {"a": "hidden"}}}));
+    let metadata = crate::cache::ObjectMetadata::new(&object);
+    assert_eq!((metadata.label("l"), metadata.annotation("a").as_deref()), (Some("hidden"), Some("hidden")));
+    assert_eq!((metadata.label("x"), metadata.annotation("x")), (None, None));
+    assert!(!format!("{metadata:?}").contains("hidden"));
+}

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::log;
-use crate::cache::{Change, Origin, StoredObject, Subscriber};
+use crate::cache::{Change, Later, Origin, StoredObject, Subscriber};
 use crate::clock::Clock;
 use crate::informer::{InformerConfig, InformerFactory, SharedInformer, Subscription};
 
@@ -24,7 +24,7 @@ pub(super) struct Diary {
 }
 
 impl Subscriber for Diary {
-    fn changed(&self, change: Change<'_>, origin: Origin) {
+    fn changed(&self, change: Change<'_>, origin: Origin) -> Option<Later> {
         let (sign, object, note) = match change {
             Change::Added { new } => ('+', &new.object, if new.preexisting { "!" } else { "" }),
             Change::Updated { new, .. } => ('~', &new.object, ""),
@@ -38,6 +38,7 @@ impl Subscriber for Diary {
         };
         self.lines.lock().unwrap().push(format!("{sign}{}{note} {origin}", object.key().name()));
         self.objects.lock().unwrap().push(Arc::clone(object));
+        None
     }
 
     fn synced(&self) {

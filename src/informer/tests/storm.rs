@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 
 use super::fixture::{config_map, pass};
 use super::log;
-use crate::cache::{Change, Origin, Subscriber};
+use crate::cache::{Change, Later, Origin, Subscriber};
 use crate::informer::{InformerConfig, InformerFactory, SharedInformer};
 
 /// Folds what it is told, and remembers which lives have ended.
@@ -30,7 +30,7 @@ struct Folded {
 }
 
 impl Subscriber for Fold {
-    fn changed(&self, change: Change<'_>, origin: Origin) {
+    fn changed(&self, change: Change<'_>, origin: Origin) -> Option<Later> {
         let mut folded = self.0.lock().unwrap();
         assert_eq!(folded.synced, origin != Origin::InitialList, "told as {origin:?}");
         match change {
@@ -53,6 +53,7 @@ impl Subscriber for Fold {
                 folded.ended.push(life);
             }
         }
+        None
     }
 
     fn synced(&self) {

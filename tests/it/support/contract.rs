@@ -1,4 +1,4 @@
-//! The contract's order (C1, C2), held against what a recorder wrote down.
+//! The contract's order (C1, C2) and what a call says that it bridges (C3), held against what a recorder wrote down.
 //!
 //! This knows nothing of the server: only which sequences of calls are allowed for one handler and key.
 
@@ -34,8 +34,9 @@ pub(crate) fn check(calls: &[Recorded]) -> Result<(), String> {
 }
 
 fn check_key(calls: &[&Recorded]) -> Result<(), (usize, String)> {
-    let mut told = Told::Nothing;
+    let (mut told, mut settled) = (Told::Nothing, None);
     for (at, call) in calls.iter().enumerate() {
+        settled = check_bridged(settled, call).map_err(|why| (at, why))?;
         if at > 0 {
             check_apart(calls[at - 1], call).map_err(|why| (at, why))?;
         }
@@ -61,6 +62,31 @@ fn check_apart(before: &Recorded, after: &Recorded) -> Result<(), String> {
     Ok(())
 }
 
+/// C3: a call leads from the version that the last successful one was given, and so does the previous object. Returns the
+/// version that is settled after it.
+fn check_bridged(settled: Option<String>, call: &Recorded) -> Result<Option<String>, String> {
+    let expected = if call.function == Function::Add { None } else { settled.clone() };
+    if call.settled != expected {
+        return Err(format!("leads from {:?} where {expected:?} is settled", call.settled));
+    }
+    if let Some(Ok(previous)) = &*call.previous {
+        let version = previous.pointer("/metadata/resourceVersion").and_then(|version| version.as_str());
+        if version != expected.as_deref() {
+            return Err(format!("the previous object has version {version:?} where {expected:?} is settled"));
+        }
+    }
+    Ok(match (call.function, call.end()) {
+        (Function::Delete, Some(end)) if ends_life(call, end) => None,
+        (Function::Add | Function::Update | Function::Reconcile, Some(End::Ok)) => Some(call.version.clone()),
+        (_, _) => settled,
+    })
+}
+
+/// Whether a `delete` that ended so is the last one. A permanent failure gives the life up, unless a finalizer holds it.
+fn ends_life(call: &Recorded, end: End) -> bool {
+    end == End::Ok || (end == End::Permanent && !call.waits_for_a_finalizer())
+}
+
 /// C2: add, updates, delete; a new life after the old one is settled.
 fn follow(told: &Told, call: &Recorded) -> Result<Told, String> {
     let uid = call.uid.clone();
@@ -72,11 +98,9 @@ fn follow(told: &Told, call: &Recorded) -> Result<Told, String> {
         }
         (Told::Known(life), Function::Update | Function::Reconcile) if *life == uid => Ok(Told::Known(uid)),
         (Told::Adding(life) | Told::Known(life) | Told::Deleting(life), Function::Delete) if *life == uid => {
-            // A permanent failure gives the life up.
-            let settled = ok || call.end() == Some(End::Permanent);
-            Ok(if settled { Told::Nothing } else { Told::Deleting(uid) })
+            Ok(if call.end().is_some_and(|end| ends_life(call, end)) { Told::Nothing } else { Told::Deleting(uid) })
         }
-        // With a finalizer: the deletion happened before the first call, or a permanent failure left it waiting.
+        // With a finalizer, the deletion may have happened before the first call.
         (Told::Nothing, Function::Delete) if call.waits_for_a_finalizer() => {
             Ok(if ok { Told::Nothing } else { Told::Deleting(uid) })
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kubehandler::{
-    Causes, Context, EventHandler, EventType, HandlerOptions, ObjectKey, Permanent, Retry, SharedInformer,
+    Causes, Context, DecodeError, EventHandler, EventType, HandlerOptions, ObjectKey, Permanent, Retry, SharedInformer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -105,6 +105,10 @@ pub(crate) struct Recorded {
     pub(crate) version: String,
     /// `ctx.object()` as JSON, or its error.
     pub(crate) object: Arc<Result<Value, String>>,
+    /// `ctx.settled_resource_version()`.
+    pub(crate) settled: Option<String>,
+    /// `ctx.previous()`, as `object`.
+    pub(crate) previous: Arc<Option<Result<Value, String>>>,
     pub(crate) causes: Causes,
     pub(crate) changes: u32,
     pub(crate) waited: Duration,
@@ -119,16 +123,12 @@ pub(crate) struct Recorded {
 impl Recorded {
     /// `data.value`, the field that the suite's objects differ in; `?` for an object that does not decode.
     pub(crate) fn value(&self) -> String {
-        match &*self.object {
-            Ok(object) => object.pointer("/data/value").map_or_else(
-                || "-".to_owned(),
-                |value| match value {
-                    Value::String(text) => text.clone(),
-                    other => other.to_string(),
-                },
-            ),
-            Err(_) => "?".to_owned(),
-        }
+        value(&self.object)
+    }
+
+    /// The same of the previous object.
+    pub(crate) fn previous_value(&self) -> Option<String> {
+        (*self.previous).as_ref().map(value)
     }
 
     /// The object's finalizers; none of one that does not decode.
@@ -316,7 +316,9 @@ where
             key: ctx.key().clone(),
             uid: ctx.uid().to_string(),
             version: ctx.resource_version(),
-            object: Arc::new(object.clone().map_err(|error| error.to_string()).map(|object| json(&*object))),
+            object: Arc::new(read(object.clone())),
+            settled: ctx.settled_resource_version(),
+            previous: Arc::new(ctx.previous().map(read)),
             causes: ctx.causes(),
             changes: ctx.changes(),
             waited: ctx.waited(),
@@ -365,12 +367,22 @@ where
     }
 }
 
-fn json<K: Serialize>(object: &K) -> Value {
-    serde_json::to_value(object).expect("an object is JSON")
+fn read<K: Serialize>(object: Result<Arc<K>, DecodeError>) -> Result<Value, String> {
+    let json = |object: Arc<K>| serde_json::to_value(&*object).expect("an object is JSON");
+    object.map(json).map_err(|error| error.to_string())
+}
+
+fn value(object: &Result<Value, String>) -> String {
+    let Ok(object) = object else { return "?".to_owned() };
+    match object.pointer("/data/value") {
+        None => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
 }
 
 fn is_permanent(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<Permanent>() || cause.is::<kubehandler::DecodeError>())
+    error.chain().any(|cause| cause.is::<Permanent>() || cause.is::<DecodeError>())
 }
 
 /// Writes down how a call ended, also if it was dropped or panicked.

@@ -167,7 +167,7 @@ impl World {
         self.patch(name, json!({"metadata": {"labels": {label: value}}})).await
     }
 
-    async fn patch(&self, name: &str, patch: serde_json::Value) -> ConfigMap {
+    pub(crate) async fn patch(&self, name: &str, patch: serde_json::Value) -> ConfigMap {
         let api: Api<ConfigMap> = self.api();
         api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.expect("the object is changed")
     }

@@ -104,6 +104,8 @@ pub(crate) struct Key {
     pub(crate) finishes: bool,
     /// The running call, and since when.
     pub(crate) running: Option<(usize, Time)>,
+    /// Whether something woke it since its last call began. What a predicate holds back does not.
+    pub(crate) woken: bool,
     /// When the last call began.
     pub(crate) begun: Time,
     /// Failed calls in a row.

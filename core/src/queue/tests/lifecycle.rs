@@ -83,6 +83,24 @@ fn after_shut_down_nothing_is_taken_or_added_but_calls_may_end() {
 }
 
 #[test]
+fn what_a_worker_finds_left_to_do_is_ready_for_the_report() {
+    let mut bench = bench();
+    bench.add(1, Cause::Change);
+    bench.add(2, Cause::Change);
+    assert_eq!([bench.key(), bench.key()], [Some(1), Some(2)]);
+    let flow = bench.flow;
+    bench.queue.add_more(flow, &1, Cause::Change, bench.now);
+    bench.queue.shut_down();
+    for key in [2, 3] {
+        bench.queue.add_more(flow, &key, Cause::Change, bench.now);
+    }
+    assert_eq!([bench.done(1, OK), bench.done(2, OK)], [Settled::Queued; 2]);
+    let left: Vec<_> = bench.queue.entries().into_iter().map(|entry| (entry.key, entry.state)).collect();
+    assert_eq!(left, [(1, KeyState::Ready), (2, KeyState::Ready)]);
+    assert_eq!(bench.key(), None);
+}
+
+#[test]
 fn draining_leaves_out_what_is_being_processed() {
     let mut bench = bench();
     bench.add(1, Cause::Change);

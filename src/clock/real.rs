@@ -1,9 +1,5 @@
-//! The one clock, and the one place where chance enters: moments for the pure parts, counted from an epoch,
-//! sleeping until one, and a seed for the pure parts' generators.
-//!
-//! It is tokio's clock underneath, so a test that pauses that one holds every decision of the library still.
+//! Tokio's clock.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
 use kubehandler_core::Timestamp;
@@ -42,8 +38,3 @@ impl Clock {
 
 /// As good as never, and within what every platform's clock can count.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-
-/// A seed that differs from process to process: what std draws for its hash maps.
-pub(crate) fn drawn_seed() -> u64 {
-    RandomState::new().build_hasher().finish()
-}

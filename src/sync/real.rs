@@ -1,12 +1,9 @@
-//! The primitives behind state that tasks share: one place, so that a race checker can take their place.
-//!
-//! Who shares state between tasks takes its lock and its wake-ups from here, and its `Arc` with them. No user code runs
-//! under a [`Mutex`] and nothing is awaited under one; so a poisoned lock can only mean a panic between two consistent
-//! states, and is taken all the same.
+//! The primitives that the product runs on.
 
-pub(crate) use std::sync::Arc;
-use std::sync::{MutexGuard, PoisonError};
+pub(crate) use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use tokio::sync::futures::Notified;
+pub(crate) use tokio::task::{JoinHandle, JoinSet, spawn};
 
 /// A lock that a panic does not spoil.
 #[derive(Debug, Default)]
