@@ -72,6 +72,7 @@ impl Arguments {
 }
 
 /// What came of one seed.
+#[derive(Default)]
 struct Outcome {
     seed: u64,
     /// The violation, and the story round it.
@@ -154,7 +155,7 @@ fn commit() -> u64 {
     u64::from_str_radix(hash.get(..15).unwrap_or("0"), 16).unwrap_or(0)
 }
 
-/// The `at`-th seed of a base (SplitMix64).
+/// The `at`-th seed of a base (`SplitMix64`).
 fn mix(base: u64, at: u64) -> u64 {
     let mut z = base.wrapping_add((at + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -167,16 +168,7 @@ fn judge(seed: u64) -> Outcome {
     let lived = catch_unwind(AssertUnwindSafe(|| live(seed)));
     let Ok(lived) = lived else {
         let failure = Some(format!("seed {seed}: the world panicked\n{}", command(seed)));
-        let (calls, events, lives) = (0, 0, 0);
-        return Outcome {
-            seed,
-            failure,
-            calls,
-            events,
-            lives,
-            virtual_time: Duration::ZERO,
-            troubles: BTreeMap::new(),
-        };
+        return Outcome { seed, failure, ..Outcome::default() };
     };
     let verdict = check(&lived.options, &lived.entries);
     let count = |is: fn(&Event) -> bool| lived.entries.iter().filter(|entry| is(&entry.event)).count();
@@ -333,9 +325,9 @@ fn work(
     running: &Mutex<BTreeMap<usize, (u64, Instant)>>,
 ) {
     while !stop.load(Ordering::Relaxed) {
-        let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-        running.lock().unwrap_or_else(PoisonError::into_inner).insert(job, (*seed, Instant::now()));
-        if send.send(judge(*seed)).is_err() {
+        let Some(chosen) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+        running.lock().unwrap_or_else(PoisonError::into_inner).insert(job, (*chosen, Instant::now()));
+        if send.send(judge(*chosen)).is_err() {
             break;
         }
     }

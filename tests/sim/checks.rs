@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use kubehandler::{Cause, Ending, KeyState};
 
-use super::history::{Call, End, Entry, Event, Function, Object, Over, Quiet, RUNAWAY, Time, Told, asks_for_unchanged};
-use super::options::{FOREIGN, Options, finalizer};
-use super::reference::{Key, Lane, Parked, Record, Reference, Step};
+use super::history::{Call, End, Entry, Event, Function, Object, Over, Quiet, RUNAWAY, Time, asks_for_unchanged};
+use super::options::Options;
+use super::reference::{Key, Parked, Record, Reference, Step};
 
 /// Timers count in milliseconds, and two may follow one another.
 const TOLERANCE: Duration = Duration::from_millis(3);
@@ -59,6 +59,8 @@ macro_rules! hold {
     };
 }
 
+mod finalizers;
+
 /// The first thing in a history that breaks the contract.
 pub(crate) fn check(options: &Options, entries: &[Entry]) -> Result<(), Violation> {
     let mut checker = Checker { reference: Reference::new(options), over: false };
@@ -107,7 +109,7 @@ impl Checker<'_> {
                 }
                 let Some(due) = self.reference.due(handler, name, key).filter(|due| *due < to) else { continue };
                 if self.reference.is_free(handler) {
-                    idled.push((handler, name.clone(), key.idled + (to - due.max(now))));
+                    idled.push((handler, name.clone(), key.idled + to.saturating_sub(due.max(now))));
                 }
             }
         }
@@ -239,9 +241,19 @@ impl Checker<'_> {
         if let Some((uid, version)) = &key.given {
             hold!(C2, *uid != given.uid || given.version >= *version, "{call} goes back from v{version}");
         }
-        if step == Step::IfAsked {
-            self.asked(call, key)?;
+        match step {
+            Step::IfAsked => self.asked(call, key),
+            Step::Update => self.woken(call, key),
+            Step::Nothing | Step::Add | Step::Delete => Ok(()),
         }
+    }
+
+    /// What a predicate holds back wakes nobody.
+    fn woken(&self, call: &Call, key: &Key) -> Verdict {
+        let plan = self.reference.plan(call.handler);
+        let failed = matches!(key.record, Record::Known { failed: true, .. });
+        let asked = asks_for_unchanged(call.causes).is_some();
+        hold!(C3, !plan.predicate || key.woken || failed || asked, "{call}, but the predicate holds that change back");
         Ok(())
     }
 
@@ -285,7 +297,7 @@ impl Checker<'_> {
         hold!(C5, call.attempt == key.attempts + 1, "{call}, but {} failed: {}", key.attempts, describe(key));
         if let Some(waiting) = key.waiting {
             let earliest = waiting.earliest();
-            hold!(C5, now >= earliest, "{call} comes {:?} too early: {}", earliest - now, describe(key));
+            hold!(C5, now >= earliest, "{call} comes {:?} too early: {}", earliest.saturating_sub(now), describe(key));
         }
         Ok(())
     }
@@ -351,9 +363,9 @@ impl Checker<'_> {
         }
         let Some(process) = &self.reference.process else { return Ok(()) };
         let Some((_, since)) = self.reference.key(handler, name).and_then(|key| key.running) else { return Ok(()) };
-        let ran = self.reference.now - since;
+        let ran = self.reference.now.saturating_sub(since);
         let deadline = self.reference.plan(handler).deadline;
-        let drained = process.cancelled.map(|at| self.reference.now - at);
+        let drained = process.cancelled.map(|at| self.reference.now.saturating_sub(at));
         let drained = drained.is_some_and(|it| it >= self.reference.options.drain_deadline);
         let dropped_with_run = process.cancelled.is_none() || process.aborted.is_some();
         hold!(
@@ -374,7 +386,7 @@ impl Checker<'_> {
             return Ok(());
         };
         hold!(C8, *calls == process.calls, "the report counts {calls} calls, there were {}", process.calls);
-        let after = process.cancelled.map_or(Duration::ZERO, |at| self.reference.now - at);
+        let after = process.cancelled.map_or(Duration::ZERO, |at| self.reference.now.saturating_sub(at));
         let longest = self.reference.options.drain_deadline + TOLERANCE;
         hold!(C8, after <= longest, "the run ended {after:?} after its cancellation");
         let no_finalizers = self.reference.options.handlers.iter().all(|plan| !plan.finalizer);
@@ -428,68 +440,6 @@ impl Checker<'_> {
         for (handler, name, state) in &quiet.snapshot {
             let rests = matches!(state, KeyState::Parked { .. } | KeyState::Delayed { .. });
             hold!(C4, rests, "{name} of {handler} is {state} although the world is quiet");
-        }
-        Ok(())
-    }
-}
-
-/// Finalizers.
-impl Checker<'_> {
-    /// A handler's finalizer goes only after its `delete` has succeeded.
-    fn keeps_finalizers(&self, informer: usize, told: &Told) -> Verdict {
-        let objects = match told {
-            Told::List(objects) => objects.as_slice(),
-            Told::Present(object) => std::slice::from_ref(object),
-            Told::Gone(_) => &[],
-        };
-        for (handler, plan) in self.reference.options.handlers.iter().enumerate() {
-            let ours = finalizer(handler);
-            for object in objects.iter().filter(|_| plan.finalizer && plan.informer == informer) {
-                let held = self.reference.held(handler, &object.name).map(|held| &held.object);
-                let held = held.filter(|held| held.uid == object.uid && held.version < object.version);
-                let goes =
-                    held.is_some_and(|held| held.finalizers.contains(&ours)) && !object.finalizers.contains(&ours);
-                let record = self.reference.key(handler, &object.name).map(|key| &key.record);
-                let is_done = matches!(record, Some(Record::Finished { uid }) if *uid == object.uid);
-                hold!(C4, !goes || is_done, "{object} loses the finalizer of {handler}, which stands at {record:?}");
-            }
-        }
-        Ok(())
-    }
-
-    /// A write of the library leaves others' finalizers alone.
-    fn writes(&self, name: &str, patch: Option<&(u64, Vec<String>)>) -> Verdict {
-        hold!(C8, !self.over, "the library asks about {name} after the run's end");
-        let (Some((version, sets)), Some(process)) = (patch, &self.reference.process) else { return Ok(()) };
-        let Some(had) = process.finalizers.get(version) else { return Ok(()) };
-        let (added, removed) = (sets.iter().filter(|it| !had.contains(it)), had.iter().filter(|it| !sets.contains(it)));
-        let all: Vec<_> = added.chain(removed).collect();
-        let ours = all.iter().all(|it| *it != FOREIGN);
-        hold!(C4, ours && all.len() == 1, "the library changes the finalizers of {name} from {had:?} to {sets:?}");
-        Ok(())
-    }
-
-    /// Nothing stays terminating because of us, and everything that lives is claimed and settled.
-    fn rests_held_back(&self, handler: usize, lane: &Lane, server: &[Object], quiet: &Quiet) -> Verdict {
-        let ours = finalizer(handler);
-        let parked = |name: &str| {
-            let parked = |state: &KeyState| matches!(state, KeyState::Parked { .. });
-            quiet.snapshot.iter().any(|(lane, it, state)| *lane == handler && it == name && parked(state))
-        };
-        for object in server.iter().filter(|object| !parked(&object.name)) {
-            let record = lane.keys.get(&object.name).map(|key| &key.record);
-            let has = object.finalizers.contains(&ours);
-            hold!(C4, !(object.deleting && has), "{object} waits for the finalizer of {handler}: {record:?}");
-            let known = matches!(record, Some(Record::Known { uid, settled, .. })
-                if *uid == object.uid && *settled == object.version);
-            let waits =
-                self.reference.plan(handler).predicate && lane.keys.get(&object.name).is_some_and(|key| !key.woken);
-            hold!(C4, object.deleting || (known && has) || waits, "{object} is not settled by {handler}: {record:?}");
-        }
-        for (name, key) in lane.keys.iter().filter(|(name, _)| !parked(name)) {
-            let lives = server.iter().any(|object| object.name == **name);
-            let settled = lives || matches!(key.record, Record::Unseen | Record::Finished { .. });
-            hold!(C4, settled, "{name} is gone, and {handler} has not settled that: {}", describe(key));
         }
         Ok(())
     }

@@ -107,7 +107,7 @@ impl Actor {
         }
         let (way, takes) = self.script.draw(|rng| {
             let way = draw(&self.plan.ways, rng).unwrap_or(Way::Ok);
-            (way, Duration::from_millis(rng.random_range(0..=self.plan.takes_max.as_millis()) as u64))
+            (way, Duration::from_millis(rng.random_range(0..=self.plan.takes_max)))
         });
         if !takes.is_zero() {
             sleep(takes).await;
@@ -123,7 +123,10 @@ impl Actor {
         running: &mut Running<'_>,
     ) -> anyhow::Result<()> {
         match way {
-            Way::Ok => ok(running, None),
+            Way::Ok => {
+                ok(running, None);
+                Ok(())
+            }
             Way::Fail => failed(running),
             Way::RetryAfter => {
                 let delay = self.script.draw(|rng| [0, 1, 40, 2_000][rng.random_range(0..4)]);
@@ -142,13 +145,15 @@ impl Actor {
             Way::Hang => pending().await,
             Way::UntilCancelled => {
                 ctx.cancellation().cancelled().await;
-                ok(running, None)
+                ok(running, None);
+                Ok(())
             }
             Way::Requeue | Way::RequeueAtOnce => {
                 let delay = self.script.draw(|rng| [1, 30, 900, 10_000][rng.random_range(0..4)]);
                 let delay = Duration::from_millis(if way == Way::Requeue { delay } else { 0 });
                 ctx.requeue_after(delay);
-                ok(running, Some(delay))
+                ok(running, Some(delay));
+                Ok(())
             }
             Way::Write | Way::WriteAndFail => {
                 // At the latest now time passes: a handler that drives itself must not do so within one instant.
@@ -156,7 +161,11 @@ impl Actor {
                 if function != Function::Delete && self.write(&running.name).await.is_err() {
                     return failed(running);
                 }
-                if way == Way::Write { ok(running, None) } else { failed(running) }
+                if way == Way::WriteAndFail {
+                    return failed(running);
+                }
+                ok(running, None);
+                Ok(())
             }
         }
     }
@@ -180,9 +189,8 @@ impl Actor {
     }
 }
 
-fn ok(running: &mut Running<'_>, requeue: Option<Duration>) -> anyhow::Result<()> {
+fn ok(running: &mut Running<'_>, requeue: Option<Duration>) {
     running.end(End::Ok { requeue });
-    Ok(())
 }
 
 fn failed(running: &mut Running<'_>) -> anyhow::Result<()> {

@@ -92,8 +92,8 @@ pub(crate) struct Plan {
     pub(crate) retry_limit: Option<RetryLimit>,
     /// How calls end, by weight.
     pub(crate) ways: Vec<(Way, u32)>,
-    /// The longest that a call takes.
-    pub(crate) takes_max: Duration,
+    /// The longest that a call takes, in milliseconds.
+    pub(crate) takes_max: u64,
 }
 
 /// The finalizer of a handler that asks for one.
@@ -145,10 +145,6 @@ pub(crate) struct Options {
     pub(crate) drain_deadline: Duration,
 }
 
-fn ms(range: std::ops::RangeInclusive<u64>, rng: &mut impl Rng) -> Duration {
-    Duration::from_millis(rng.random_range(range))
-}
-
 fn one_of<T: Copy>(of: &[T], rng: &mut impl Rng) -> T {
     of[rng.random_range(0..of.len())]
 }
@@ -187,7 +183,7 @@ impl Options {
         let mut changes = swarm(&Change::ALL, 0.55, rng);
         // Without objects nothing happens at all.
         changes.push((Change::Create, 6));
-        changes.push((Change::Change, 4));
+        changes.push((Change::Respecify, 4));
         Self {
             workers: rng.random_range(1..=4),
             names: rng.random_range(1..=6),
@@ -238,6 +234,7 @@ impl Plan {
         let owns = (kind == Kind::Widget && rng.random_bool(0.4))
             .then(|| informer(Target { kind: Kind::ConfigMap, selector: rng.random_bool(0.2) }));
         let settle = one_of(&[20, 200, 1_000], rng);
+        let longest = one_of(&[0, 10, 500], rng);
         let often = (pace * 10).max(Duration::from_millis(100));
         let backoff = BackoffConfig::default()
             .base(Duration::from_millis(one_of(&[2, 5, 50], rng)))
@@ -265,7 +262,7 @@ impl Plan {
             backoff,
             retry_limit,
             ways,
-            takes_max: ms(0..=one_of(&[0, 10, 500], rng), rng),
+            takes_max: rng.random_range(0..=longest),
         }
     }
 }

@@ -106,6 +106,7 @@ impl<'a> Reference<'a> {
     }
 
     /// The first table.
+    #[expect(clippy::match_same_arms, reason = "an arm a row of the contract's table")]
     fn step(record: &Record, held: Option<&Held>) -> Step {
         match (record, held) {
             (Record::Unseen, None) => Step::Nothing,

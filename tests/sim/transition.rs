@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use kubehandler_testkit::{Fault, Requests, Rule, WatchFault};
+use kubehandler_testkit::{ApiServer, Fault, Requests, Rule, WatchFault};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use super::world::World;
 pub(crate) enum Change {
     Create,
     /// The spec: a new generation.
-    Change,
+    Respecify,
     /// The status: no new generation.
     Status,
     Annotate,
@@ -29,7 +29,7 @@ pub(crate) enum Change {
     AddFinalizer,
     RemoveFinalizer,
     CreateChild,
-    ChangeChild,
+    RespecifyChild,
     DeleteChild,
     /// Several changes of one object without a pause.
     Burst,
@@ -40,7 +40,7 @@ pub(crate) enum Change {
 impl Change {
     pub(crate) const ALL: [Self; 15] = [
         Self::Create,
-        Self::Change,
+        Self::Respecify,
         Self::Status,
         Self::Annotate,
         Self::Relabel,
@@ -49,7 +49,7 @@ impl Change {
         Self::AddFinalizer,
         Self::RemoveFinalizer,
         Self::CreateChild,
-        Self::ChangeChild,
+        Self::RespecifyChild,
         Self::DeleteChild,
         Self::Burst,
         Self::Enqueue,
@@ -117,7 +117,7 @@ pub(crate) fn change(world: &mut World, change: Change, rng: &mut StdRng) {
     let name = world.name(rng);
     match change {
         Change::Create => create(world, kind, &name, rng),
-        Change::Change => edit(world, kind, &name, "changes", |object| set_value(object, kind, rng)),
+        Change::Respecify => edit(world, kind, &name, "changes", |object| set_value(object, kind, rng)),
         Change::Status => edit(world, Kind::Widget, &name, "changes the status of", |object| {
             object["status"] = json!({"note": rng.random::<u16>().to_string()});
         }),
@@ -142,7 +142,7 @@ pub(crate) fn change(world: &mut World, change: Change, rng: &mut StdRng) {
             set_foreign(object, false);
         }),
         Change::CreateChild => create_child(world, &name, rng),
-        Change::ChangeChild => {
+        Change::RespecifyChild => {
             edit(world, Kind::ConfigMap, &child(&name), "changes", |object| set_value(object, Kind::ConfigMap, rng));
         }
         Change::DeleteChild => world.delete(Kind::ConfigMap, &child(&name)),
@@ -216,20 +216,20 @@ fn edit(world: &World, kind: Kind, name: &str, verb: &str, change: impl FnOnce(&
 pub(crate) fn trouble(world: &mut World, trouble: Trouble, rng: &mut StdRng) {
     world.count(trouble);
     match trouble {
-        Trouble::Restart => world.act("restarts", |server| server.restart()),
+        Trouble::Restart => world.act("restarts", ApiServer::restart),
         Trouble::RestartAndForget => world.act("restarts and forgets", |server| {
             server.compact();
             server.restart();
         }),
         Trouble::Stop => {
             world.stopped = true;
-            world.act("stops", |server| server.stop());
+            world.act("stops", ApiServer::stop);
         }
-        Trouble::Compact => world.act("compacts", |server| server.compact()),
+        Trouble::Compact => world.act("compacts", ApiServer::compact),
         Trouble::Gap => {
-            world.act("stops", |server| server.stop());
+            world.act("stops", ApiServer::stop);
             for _ in 0..rng.random_range(1..=4) {
-                let which = [Change::Delete, Change::Recreate, Change::Change, Change::Relabel, Change::Create];
+                let which = [Change::Delete, Change::Recreate, Change::Respecify, Change::Relabel, Change::Create];
                 change(world, which[rng.random_range(0..which.len())], rng);
             }
             world.act("forgets and starts", |server| {

@@ -158,7 +158,7 @@ impl World {
             }
             if self.stopped && rng.random_bool(0.3) {
                 self.stopped = false;
-                self.act("starts", |server| server.start());
+                self.act("starts", ApiServer::start);
             }
         }
     }
@@ -305,11 +305,11 @@ impl World {
             server.push(objects.collect());
         }
         let process = self.process.as_ref();
-        let cached = |informer: &SharedInformer<DynamicObject>| {
+        let contents = |informer: &SharedInformer<DynamicObject>| {
             let objects = informer.list().into_iter().filter_map(|object| serde_json::to_value(&*object.ok()?).ok());
             objects.filter_map(|object| Object::of(&object)).collect()
         };
-        let caches = process.map(|process| process.informers.iter().map(cached).collect()).unwrap_or_default();
+        let caches = process.map(|process| process.informers.iter().map(contents).collect()).unwrap_or_default();
         let keys = process.map(|process| process.handle.snapshot().keys).unwrap_or_default();
         let snapshot = keys.iter().map(|key| (index(&key.handler), key.key.name().to_owned(), key.state)).collect();
         Quiet { server, caches, snapshot }
