@@ -101,6 +101,7 @@ mod read;
 mod record;
 mod registry;
 mod render;
+mod revisions;
 mod route;
 mod scale;
 mod schema;

@@ -35,6 +35,7 @@ use crate::{
     fault::{Fault, Faults, FrameFault, Requests},
     garbage::Housekeeper,
     record::{Entry, Outcome, Recorder, RequestInfo},
+    revisions::{self, Revisions},
     route::{Query, ResourceRoute, Route, verb},
     status::ApiError,
     watch::{Interrupt, Watcher, connection_reset},
@@ -48,8 +49,8 @@ pub type ResponseBody = UnsyncBoxBody<Bytes, io::Error>;
 /// What all handles, clients and listeners of one server share.
 pub(crate) struct Shared {
     cluster: Mutex<Cluster>,
-    /// The storage's revision; watches wait on it.
-    revision: watch::Sender<u64>,
+    /// The storage's revision; watches wait for it.
+    revisions: Arc<Revisions>,
     faults: Faults,
     recorder: Recorder,
     /// Cancelled, and replaced, when the server cuts its connections.
@@ -71,7 +72,7 @@ impl Shared {
     pub(crate) fn new(settings: Settings) -> Self {
         let cluster = Cluster::new(settings.clone());
         Self {
-            revision: watch::Sender::new(cluster.storage.revision()),
+            revisions: Revisions::new(cluster.storage.revision()),
             faults: Faults::new(settings.seed),
             recorder: Recorder::default(),
             connection: Mutex::new(CancellationToken::new()),
@@ -94,13 +95,13 @@ impl Shared {
         let after = state(&cluster);
         if after != before {
             // Under the lock, so that revisions are announced in order.
-            self.revision.send_replace(after.0);
+            self.revisions.announce(after.0);
         }
         result
     }
 
-    pub(crate) fn revisions(&self) -> watch::Receiver<u64> {
-        self.revision.subscribe()
+    pub(crate) fn revisions(&self) -> revisions::Receiver {
+        self.revisions.receiver()
     }
 
     pub(crate) fn faults(&self) -> &Faults {
@@ -171,10 +172,8 @@ impl Shared {
 
     /// Waits (as long as the real server does) until the storage has reached a revision.
     pub(crate) async fn wait_for_revision(&self, wanted: u64) {
-        let mut revisions = self.revisions();
-        let reached = revisions.wait_for(|revision| *revision >= wanted);
         // Not reaching it is reported by the read that follows.
-        let _ = tokio::time::timeout(Duration::from_secs(3), reached).await;
+        let _ = tokio::time::timeout(Duration::from_secs(3), self.revisions().reached(wanted)).await;
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
     options::ListOptions,
     record::{Entry, RequestInfo},
     render::{self, Representation},
+    revisions::Receiver,
     server::Shared,
     status::{ApiError, Result},
     storage::{Change, ReaderId, Stored, key_range},
@@ -60,7 +61,7 @@ pub(crate) struct Watcher {
     id: u64,
     reader: Option<ReaderId>,
     ready: VecDeque<String>,
-    revisions: watch::Receiver<u64>,
+    revisions: Receiver,
     interrupt: watch::Receiver<Interrupt>,
     next_bookmark: Instant,
     deadline: Instant,
@@ -128,7 +129,7 @@ impl Watcher {
                 return None;
             }
             // Seen before the read, so that a change between read and wait wakes at once.
-            self.revisions.borrow_and_update();
+            self.revisions.mark_seen();
             self.fill();
             if !self.ready.is_empty() || self.over {
                 continue;
@@ -183,8 +184,7 @@ impl Watcher {
         let woke = tokio::select! {
             biased;
             end = cut(&self.request.connection, &mut self.interrupt) => Woke::Ended(end),
-            // The sender lives in `shared`, so this resolves for a change only.
-            _ = self.revisions.changed() => Woke::Changed,
+            () = self.revisions.changed() => Woke::Changed,
             // Before the bookmark: who was held up past both is at the end.
             () = tokio::time::sleep_until(self.deadline) => Woke::Deadline,
             () = tokio::time::sleep_until(self.next_bookmark), if bookmarks => Woke::Bookmark,

@@ -14,6 +14,7 @@ mod nightly;
 mod races;
 mod record;
 mod signals;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,7 @@ enum Task {
     Bench(bench::Arguments),
     Mutants(mutants::Arguments),
     Races(races::Arguments),
+    Simulate(simulate::Arguments),
     Nightly(nightly::Arguments),
     Features(features::Arguments),
     Manifests(manifests::Arguments),
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
         Task::Races(arguments) => races::run(&arguments),
+        Task::Simulate(arguments) => simulate::run(&arguments),
         Task::Nightly(arguments) => Ok(nightly::run(&arguments)),
         Task::Features(arguments) => features::run(&arguments),
         Task::Manifests(arguments) => manifests::run(&arguments),

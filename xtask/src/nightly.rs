@@ -12,14 +12,20 @@ use crate::{
     cargo::cargo,
     e2e, mutants, races,
     signals::{Signals, exit_code},
+    simulate,
 };
 
-/// Runs what is too long for CI: long property tests, many schedules, end-to-end rounds, mutants, benchmarks in full.
+/// Runs what is too long for CI: long property tests, many schedules, many seeds of the simulation, end-to-end rounds,
+/// mutants, benchmarks in full.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How many cases each property test draws (`PROPTEST_CASES`); CI draws 256.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     cases: u32,
+
+    /// How many new seeds the simulation lives; CI takes 2,000.
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    seeds: u64,
 
     /// How often the end-to-end suites run, each time with a fresh control plane.
     #[arg(long, value_name = "N", default_value_t = 5)]
@@ -37,6 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let mut summary = Summary::default();
     summary.add("property tests", || property_tests(arguments.cases));
     summary.add("races", || races::search(RACES_FACTOR * races::ITERATIONS, None, None));
+    summary.add("simulation", || simulate::run_seeds(arguments.seeds));
     summary.add("end-to-end rounds", || e2e::run(&e2e::Arguments::all(arguments.rounds, arguments.kills)));
     summary.add("mutants", || mutants::run_over(&[], 1));
     summary.add("benchmarks", || bench::run_benches(false, &[], &[]));

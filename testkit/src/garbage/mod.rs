@@ -63,15 +63,17 @@ async fn run(server: Weak<Shared>) {
     let Some(mut revisions) = server.upgrade().map(|shared| shared.revisions()) else {
         return;
     };
-    revisions.mark_changed();
-    while revisions.changed().await.is_ok() {
+    loop {
         tokio::time::sleep(DELAY).await;
         let Some(shared) = server.upgrade() else {
             return;
         };
-        revisions.borrow_and_update();
+        revisions.mark_seen();
         shared.with_cluster(Cluster::collect_garbage);
-        // Work that is left wakes the task again, since each pass that does something takes a revision.
+        drop(shared);
+        // Work that is left wakes the task again, since each pass that does something takes a revision. When the server goes,
+        // it takes this task along.
+        revisions.changed().await;
     }
 }
 
