@@ -6,6 +6,7 @@
 mod bench;
 mod cargo;
 mod cluster;
+mod defects;
 mod e2e;
 mod features;
 mod manifests;
@@ -37,6 +38,7 @@ enum Task {
     Mutants(mutants::Arguments),
     Races(races::Arguments),
     Simulate(simulate::Arguments),
+    Defects(defects::Arguments),
     Nightly(nightly::Arguments),
     Features(features::Arguments),
     Manifests(manifests::Arguments),
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Task::Mutants(arguments) => mutants::run(&arguments),
         Task::Races(arguments) => races::run(&arguments),
         Task::Simulate(arguments) => simulate::run(&arguments),
+        Task::Defects(arguments) => defects::run(&arguments),
         Task::Nightly(arguments) => Ok(nightly::run(&arguments)),
         Task::Features(arguments) => features::run(&arguments),
         Task::Manifests(arguments) => manifests::run(&arguments),

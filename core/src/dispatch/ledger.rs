@@ -98,6 +98,7 @@ impl<T: Clone> Ledger<T> {
     /// The cache has removed the object of this life, whose last state had this phase. Keeps what a later `delete` needs;
     /// an object that the handler has not met or is done with, or a life other than the one it is busy with, leaves
     /// nothing behind.
+    #[expect(clippy::match_same_arms, reason = "an arm a case, in the order in which they rule")]
     pub fn removed(&mut self, key: &ObjectKey, life: &Life, tombstone: Tombstone<T>, phase: Phase) {
         match self.records.get(key) {
             Some(Record::Finished { life: over }) if over == life => return,
