@@ -232,6 +232,19 @@ mod tests {
     }
 
     #[test]
+    fn keys_whose_hashes_are_equal_are_still_two_keys() {
+        let mut by_hash = std::collections::BTreeMap::new();
+        // Among so many, two have the same 32 bits.
+        let twins = (0..2_000_000).find_map(|number| {
+            let key = ObjectKey::new(Some("default"), &format!("web-{number}")).unwrap();
+            by_hash.insert(key.hash, key.clone()).map(|twin| (twin, key))
+        });
+        let (one, other) = twins.expect("a collision");
+        assert_eq!(one.hash, other.hash);
+        assert_ne!(one, other);
+    }
+
+    #[test]
     fn a_key_is_compared_hashed_and_shown_as_its_text() {
         use std::hash::BuildHasher as _;
         let [web, again, db]: [ObjectKey; 3] =

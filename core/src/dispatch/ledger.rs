@@ -256,6 +256,33 @@ mod tests {
     }
 
     #[test]
+    fn a_delete_that_succeeded_leaves_nothing_but_a_finalizer_to_remove() {
+        let (life, key) = (Life::Uid(1), "ns/name".parse::<ObjectKey>().unwrap());
+        for (finalizer, left) in [(false, None), (true, Some(Record::Releasing { life: life.clone() }))] {
+            let mut ledger = Ledger::new(finalizer);
+            ledger.decide(&key, Some(seen(&life, Phase::Live)), WhenUnchanged::Nothing);
+            ledger.removed(&key, &life, Tombstone { last: (), may_be_stale: false }, Phase::Live);
+            // It left the selector and came back: what it came back as is added once this is settled.
+            ledger.decide(&key, None, WhenUnchanged::Nothing);
+            ledger.settle(&key, Settlement::Succeeded(&VERSION));
+            assert_eq!(ledger.record(&key), left.as_ref());
+        }
+    }
+
+    #[test]
+    fn a_life_that_is_finished_leaves_nothing_and_another_one_that_went_unseen_its_finalizer() {
+        let ([a, b], key) = ([1, 2].map(Life::Uid), "ns/name".parse::<ObjectKey>().unwrap());
+        let mut ledger = Ledger::new(true);
+        let last = || Tombstone { last: (), may_be_stale: false };
+        ledger.decide(&key, Some(seen(&a, Phase::Terminating)), WhenUnchanged::Nothing);
+        ledger.settle(&key, Settlement::Released { shown: true });
+        ledger.removed(&key, &a, last(), Phase::Released);
+        assert!(ledger.tombstones.is_empty());
+        ledger.removed(&key, &b, last(), Phase::Live);
+        assert_eq!(ledger.record(&key), Some(&Record::Adding { life: b }));
+    }
+
+    #[test]
     fn the_keys_with_a_record_are_counted_and_sorted() {
         let life = Life::Uid(1);
         let keys = ["a/x", "a/y", "b/a"].map(|key| key.parse::<ObjectKey>().unwrap());

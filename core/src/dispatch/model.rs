@@ -287,7 +287,10 @@ impl World {
                 assert!(self.added && !self.deleting, "C2: update out of order");
                 assert!(!self.finalizer || object.claimed, "update without the finalizer");
             }
-            EventType::Delete if step == Step::Release => assert!(!self.owed.contains(&life), "delete was not Ok"),
+            EventType::Delete if step == Step::Release => {
+                assert!(self.finalizer, "there is none to remove");
+                assert!(!self.owed.contains(&life), "delete was not Ok");
+            }
             EventType::Delete => {
                 let unmet = self.open.is_none() && self.finalizer && object.terminating && object.claimed;
                 assert!(unmet || self.open == Some(life), "C2: delete of a life whose add was not attempted");
