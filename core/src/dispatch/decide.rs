@@ -206,7 +206,6 @@ mod tests {
 
     /// A row of the first table: without a finalizer.
     #[track_caller]
-    #[expect(clippy::needless_pass_by_value, reason = "a table of literals")]
     fn check(
         record: impl Into<Option<Record>>,
         cache: Option<(Life, ResourceVersion)>,

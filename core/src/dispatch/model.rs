@@ -93,6 +93,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four facts of an object, each free of the others")]
 struct Object {
     life: u128,
     version: u64,

@@ -40,7 +40,7 @@ impl Bench {
         self.step(Input::WatchOpened);
         self.tick();
         assert!(timeout > SETTLED && timeout < SETTLED + self.patience(), "{timeout:?} and {:?}", self.patience());
-        self.pass(timeout - SETTLED);
+        self.pass(timeout.saturating_sub(SETTLED));
         self.step(Input::WatchEnded)
     }
 }
