@@ -243,6 +243,7 @@ impl<'a> Reference<'a> {
         {
             key.tombstone = Some(Tombstone { last: old.clone(), may_be_stale: diff.may_be_stale });
         }
+        key.vanished |= diff.new.is_none();
         let resets = match (&diff.old, &diff.new) {
             (Some(old), Some(new)) => old.generation != new.generation || old.deleting != new.deleting,
             _ => true,
@@ -318,6 +319,7 @@ impl<'a> Reference<'a> {
             Function::Delete => {
                 key.record = Record::Deleting { uid: uid.clone() };
                 // Absent, it may live on outside of the selector; otherwise it waits for its finalizers.
+                key.vanished = held.is_none();
                 key.finishes = finalizer && held.is_none_or(|held| held.uid == uid && held.deleting);
             }
             Function::Update | Function::Reconcile => {}
