@@ -105,7 +105,10 @@ async fn act(shared: &Shared, lane: &Lane, call: &Arc<Call>) -> anyhow::Result<(
             lane.handler.call(Arc::clone(call)).await?;
             lane.settle(&call.key, Settlement::Deleted);
             lane.settled.forget(&call.key);
-            shared.observer.released(finalizer.remove(&lane.informer, &call.object).await?);
+            // What came back meanwhile keeps it: its `add` is next, and must not come without.
+            if !lane.lives_on(&call.object) {
+                shared.observer.released(finalizer.remove(&lane.informer, &call.object).await?);
+            }
         }
         Step::Nothing | Step::Add | Step::Update | Step::Reconcile | Step::Delete { .. } => {
             lane.handler.call(Arc::clone(call)).await?;

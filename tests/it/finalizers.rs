@@ -299,6 +299,26 @@ fn an_object_that_comes_back_during_its_delete_is_added_after_it() {
 }
 
 #[test]
+fn an_object_that_comes_back_during_its_delete_keeps_the_finalizer() {
+    on_both(async |world| {
+        let recorder = world.recorder_of("selected", selected(world)).options(options());
+        let _running = world.run(&[&recorder], 1).await;
+        world.create_labelled("a", "1", &[("watched", "yes")]).await;
+        recorder.tells("a", ["add 1"]).await;
+        let gate = recorder.hold(Function::Delete, "a");
+        world.label("a", "watched", None).await;
+        recorder.is_in(Function::Delete, "a").await;
+        world.label("a", "watched", Some("yes")).await;
+        quiet().await;
+        let added = recorder.hold(Function::Add, "a");
+        gate.open();
+        recorder.is_in(Function::Add, "a").await;
+        assert_eq!(finalizers(world, "a").await.unwrap(), [OURS], "it is there before `add`");
+        added.open();
+    });
+}
+
+#[test]
 fn a_conflict_is_looked_at_again_and_others_finalizers_stay() {
     on_both(async |world| {
         let (recorder, _running) = start(world).await;
