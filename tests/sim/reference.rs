@@ -346,6 +346,7 @@ impl<'a> Reference<'a> {
     /// Ends a call. `None` if it was not running.
     pub(crate) fn ended(&mut self, call: usize, handler: usize, name: &str, end: End) {
         let (now, plan) = (self.now, self.plan(handler));
+        let held = self.held(handler, name).map(|held| held.object.clone());
         let Some(process) = &mut self.process else { return };
         process.running = process.running.saturating_sub(1);
         process.lanes[handler].running = process.lanes[handler].running.saturating_sub(1);
@@ -376,6 +377,10 @@ impl<'a> Reference<'a> {
                 key.rushes = 0;
                 key.failed(None, is_delete, plan, now);
             }
+        }
+        // It is back already: it keeps its finalizer.
+        if held.is_some_and(|held| !held.deleting && key.done.as_ref() == Some(&held.uid)) {
+            key.done = None;
         }
         if let Some(process) =
             self.process.as_mut().filter(|process| process.cancelled.is_some() && !settled && !plan.finalizer)
