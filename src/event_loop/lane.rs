@@ -97,6 +97,12 @@ impl Lane {
         self.options.finalizer.as_ref().map_or(Phase::Live, |finalizer| finalizer.phase(object))
     }
 
+    /// Whether the cache shows the object's life, and that it is not being deleted.
+    pub(crate) fn lives_on(&self, object: &StoredObject) -> bool {
+        let is_it = |entry: &Entry| entry.object.life() == object.life() && !entry.object.deleting();
+        self.informer.read(object.key(), |entry| entry.is_some_and(is_it))
+    }
+
     /// All is done for the object's life; the record stays while the cache shows it, terminating.
     pub(crate) fn settle_released(&self, object: &StoredObject) {
         self.informer.read(object.key(), |entry| {

@@ -121,7 +121,10 @@ async fn act(shared: &Shared, lane: &Lane, call: &Arc<Call>) -> anyhow::Result<(
             if then == AfterDelete::Release {
                 lane.settle(&call.key, Settlement::Deleted);
                 lane.settled.forget(&call.key);
-                shared.observer.released(finalizer.remove(&lane.informer, &call.object).await?);
+                // What came back meanwhile keeps it: its `add` is next, and must not come without.
+                if !lane.lives_on(&call.object) {
+                    shared.observer.released(finalizer.remove(&lane.informer, &call.object).await?);
+                }
             }
         }
         Step::Nothing | Step::Add | Step::Update | Step::Reconcile => lane.handler.call(Arc::clone(call)).await?,

@@ -219,7 +219,11 @@ impl Checker<'_> {
         let current = about(held.map(|held| &held.object));
         let last = about(key.tombstone.as_ref().map(|tombstone| &tombstone.last));
         let expected = match step {
-            Step::Nothing => false,
+            // It was out of sight, and is delivered once more: at least once is what was promised.
+            Step::Nothing => {
+                let again = matches!(key.record, Record::Finished { .. }) && key.vanished && waits;
+                call.function == Function::Delete && current && again
+            }
             Step::Add => call.function == Function::Add && current,
             Step::Update => call.function == Function::Update && current,
             // Held back by a finalizer, the object is still there.

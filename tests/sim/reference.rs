@@ -243,6 +243,7 @@ impl<'a> Reference<'a> {
         {
             key.tombstone = Some(Tombstone { last: old.clone(), may_be_stale: diff.may_be_stale });
         }
+        key.vanished |= diff.new.is_none();
         let resets = match (&diff.old, &diff.new) {
             (Some(old), Some(new)) => old.generation != new.generation || old.deleting != new.deleting,
             _ => true,
@@ -318,6 +319,7 @@ impl<'a> Reference<'a> {
             Function::Delete => {
                 key.record = Record::Deleting { uid: uid.clone() };
                 // Absent, it may live on outside of the selector; otherwise it waits for its finalizers.
+                key.vanished = held.is_none();
                 key.finishes = finalizer && held.is_none_or(|held| held.uid == uid && held.deleting);
             }
             Function::Update | Function::Reconcile => {}
@@ -344,6 +346,7 @@ impl<'a> Reference<'a> {
     /// Ends a call. `None` if it was not running.
     pub(crate) fn ended(&mut self, call: usize, handler: usize, name: &str, end: End) {
         let (now, plan) = (self.now, self.plan(handler));
+        let held = self.held(handler, name).map(|held| held.object.clone());
         let Some(process) = &mut self.process else { return };
         process.running = process.running.saturating_sub(1);
         process.lanes[handler].running = process.lanes[handler].running.saturating_sub(1);
@@ -374,6 +377,10 @@ impl<'a> Reference<'a> {
                 key.rushes = 0;
                 key.failed(None, is_delete, plan, now);
             }
+        }
+        // It is back already: it keeps its finalizer.
+        if held.is_some_and(|held| !held.deleting && key.done.as_ref() == Some(&held.uid)) {
+            key.done = None;
         }
         if let Some(process) =
             self.process.as_mut().filter(|process| process.cancelled.is_some() && !settled && !plan.finalizer)

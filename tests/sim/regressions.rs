@@ -4,4 +4,14 @@
 //! another meaning. What they found is kept by a test of its own each; here they only cost a moment.
 
 /// A seed and what it found.
-pub(crate) const SEEDS: &[(u64, &str)] = &[];
+pub(crate) const SEEDS: &[(u64, &str)] = &[
+    (
+        11_468_980_863_044_048_836,
+        "left the selector, came back while its `delete` ran: the finalizer is removed from it, and `add` comes without one",
+    ),
+    (
+        15_261_368_899_500_779_536,
+        "a deletion was settled out of sight and is delivered again: the reference was too strict",
+    ),
+    (18_386_811_825_012_877_209, "the same"),
+];

@@ -303,6 +303,7 @@ impl Lives {
     }
 }
 
+#[expect(clippy::match_same_arms, reason = "an arm a case")]
 fn stand(finalizer: Option<u8>, object: &Object) -> Stand {
     match finalizer.map(|bit| object.finalizers & bit != 0) {
         None => Stand::Live,
@@ -332,6 +333,7 @@ impl Told {
     }
 
     /// The tables, in rules instead of rows.
+    #[expect(clippy::match_same_arms, reason = "an arm a row of the contract's tables")]
     fn owed(&mut self, shown: Option<&Arc<Object>>, finalizer: Option<u8>, causes: Causes) -> Option<Owed> {
         let same = shown.filter(|shown| self.is_about(&shown.life));
         let stands = same.map(|object| stand(finalizer, object));
@@ -382,6 +384,7 @@ impl Told {
         }
     }
 
+    #[expect(clippy::fn_params_excessive_bools, reason = "how a call ended, each free of the others")]
     fn settle(&mut self, call: &Call, failed: bool, call_failed: bool, shown: bool, finalizer: bool) {
         let life = call.object.life.clone();
         match call.step {

@@ -128,3 +128,23 @@ fn a_finalizer_that_came_with_the_change_that_left_the_selector_stays() {
         set_finalizers(world, "a", &[]).await;
     });
 }
+
+#[test]
+fn an_object_that_comes_back_during_its_delete_keeps_the_finalizer() {
+    on_both(async |world| {
+        let recorder = world.recorder_of("selected", selected(world)).options(options());
+        let _running = world.run(&[&recorder], 1).await;
+        world.create_labelled("a", "1", &[("watched", "yes")]).await;
+        recorder.tells("a", ["add 1"]).await;
+        let gate = recorder.hold(Function::Delete, "a");
+        world.label("a", "watched", None).await;
+        recorder.is_in(Function::Delete, "a").await;
+        world.label("a", "watched", Some("yes")).await;
+        quiet().await;
+        let added = recorder.hold(Function::Add, "a");
+        gate.open();
+        recorder.is_in(Function::Add, "a").await;
+        assert_eq!(finalizers(world, "a").await.unwrap(), [OURS], "it is there before `add`");
+        added.open();
+    });
+}

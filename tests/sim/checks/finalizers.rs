@@ -24,6 +24,10 @@ impl Checker<'_> {
                     held.is_some_and(|held| held.finalizers.contains(&ours)) && !object.finalizers.contains(&ours);
                 let record = self.reference.key(handler, &object.name).map(|key| &key.record);
                 let is_done = matches!(record, Some(Record::Finished { uid }) if *uid == object.uid);
+                // It left the selector, was settled, and came back unseen before the write: that takes the finalizer along, and the
+                // library adds it again before the next call that is due.
+                let key = self.reference.key(handler, &object.name);
+                let is_done = is_done || key.is_some_and(|key| key.done.as_ref() == Some(&object.uid));
                 hold!(C4, !goes || is_done, "{object} loses the finalizer of {handler}, which stands at {record:?}");
             }
         }

@@ -104,6 +104,10 @@ pub(crate) struct Key {
     pub(crate) finishes: bool,
     /// The running call, and since when.
     pub(crate) running: Option<(usize, Time)>,
+    /// The last life whose `delete` has succeeded.
+    pub(crate) done: Option<String>,
+    /// Whether the cache has not shown that life for a while: then it counts as Unseen where it comes back.
+    pub(crate) vanished: bool,
     /// Whether something woke it since its last call began. What a predicate holds back does not.
     pub(crate) woken: bool,
     /// When the last call began.
@@ -202,6 +206,7 @@ impl Key {
             Record::Deleting { .. } | Record::Finished { .. } | Record::Unseen => Record::Unseen,
         };
         if gone {
+            self.done = self.given.as_ref().map(|(uid, _)| uid.clone());
             (self.tombstone, self.given) = (None, None);
         }
         (self.attempts, self.doublings, self.pulled, self.waiting) = (0, None, None, None);
