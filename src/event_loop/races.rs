@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::report::{Ending, RunReport};
 use super::shared::Phase;
 use super::{Context, EventHandler, EventLoop, EventLoopHandle, Retry};
-use crate::cache::{Change, Origin, Subscriber};
+use crate::cache::{Change, Later, Origin, Subscriber};
 use crate::clock::model::advance_to;
 use crate::event_loop::RunError;
 use crate::informer::races::{Feed, object, silent_informer};
@@ -150,7 +150,9 @@ impl EventHandler for Handler {
 struct Silent;
 
 impl Subscriber for Silent {
-    fn changed(&self, _: Change<'_>, _: Origin) {}
+    fn changed(&self, _: Change<'_>, _: Origin) -> Option<Later> {
+        None
+    }
 }
 
 /// A loop that runs with two workers, over an informer that somebody else uses, too: it runs from the beginning.

@@ -17,7 +17,7 @@ use shuttle::future::{block_on, yield_now};
 
 use super::shared::Informer;
 use super::{InformerFactory, SharedInformer};
-use crate::cache::{Change, Origin, Session, StoredObject, Subscriber, TypeMeta};
+use crate::cache::{Change, Later, Leftovers, Origin, Session, StoredObject, Subscriber, TypeMeta};
 use crate::sync::{Arc, JoinHandle, check, spawn};
 
 /// An informer of a server that never answers.
@@ -49,7 +49,7 @@ impl Feed {
 
     /// A complete list. Whether the run may still write.
     pub(crate) fn list(&self, objects: &[Arc<StoredObject>]) -> bool {
-        let accepted = self.informer.cache.replace(self.session, objects.to_vec());
+        let accepted = self.informer.cache.replace(self.session, objects.to_vec(), &mut Leftovers::default());
         self.informer.progress.send_if_modified(|progress| {
             let is_mine = progress.session == Some(self.session);
             progress.synced |= is_mine;
@@ -59,11 +59,15 @@ impl Feed {
     }
 
     pub(crate) fn present(&self, object: &Arc<StoredObject>) -> bool {
-        self.informer.cache.apply(self.session, Event::Present(Arc::clone(object))).is_some()
+        self.apply(Event::Present(Arc::clone(object)))
     }
 
     pub(crate) fn gone(&self, object: &Arc<StoredObject>) -> bool {
-        self.informer.cache.apply(self.session, Event::Gone(Arc::clone(object))).is_some()
+        self.apply(Event::Gone(Arc::clone(object)))
+    }
+
+    fn apply(&self, event: Event<StoredObject>) -> bool {
+        self.informer.cache.apply(self.session, event, &mut Leftovers::default()).is_some()
     }
 }
 
@@ -78,7 +82,7 @@ struct Told {
 }
 
 impl Subscriber for Copy {
-    fn changed(&self, change: Change<'_>, _: Origin) {
+    fn changed(&self, change: Change<'_>, _: Origin) -> Option<Later> {
         let Told { versions, is_over } = &mut *self.0.lock().unwrap();
         assert!(!*is_over, "told after its subscription has ended");
         let version = |object: &StoredObject| Some(object.version().to_string());
@@ -92,6 +96,7 @@ impl Subscriber for Copy {
         assert_ne!(before, now, "{key} was gone already");
         versions.remove(key);
         versions.extend(now.map(|now| (key.clone(), now)));
+        None
     }
 }
 
