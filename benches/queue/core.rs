@@ -54,7 +54,7 @@ fn add_again(keys: &[ObjectKey], count: usize) -> Duration {
     time
 }
 
-fn fill_and_drain(keys: &[ObjectKey]) -> Duration {
+pub(crate) fn fill_and_drain(keys: &[ObjectKey]) -> Duration {
     let (mut queue, flow) = queue();
     let start = Instant::now();
     for key in keys {
