@@ -24,6 +24,9 @@ const FOLDER: &str = "tests/sim/defects";
 /// What a hunt that has found something says, before the number.
 const FOUND: &str = "defect-hunt: found after ";
 
+/// How many seeds a defect may take.
+const SEEDS: u32 = 2_000;
+
 /// Puts deliberate defects into copies of the tree, one at a time, and counts the seeds that the simulation needs to notice.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -31,7 +34,7 @@ pub(crate) struct Arguments {
     name: Option<String>,
 
     /// How many seeds each may take.
-    #[arg(long, value_name = "N", default_value_t = 2000)]
+    #[arg(long, value_name = "N", default_value_t = SEEDS)]
     seeds: u32,
 
     /// What the seeds are made from; the commit's hash by default.
@@ -60,6 +63,11 @@ struct Hunted {
     /// The seeds that it took; `None` if they were not enough.
     seeds: Option<u32>,
     took: Duration,
+}
+
+/// Hunts every defect with as many seeds as by default.
+pub(crate) fn hunt_all() -> anyhow::Result<ExitCode> {
+    run(&Arguments { name: None, seeds: SEEDS, base: None, check: false })
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {

@@ -10,13 +10,13 @@ use std::{
 use crate::{
     bench,
     cargo::cargo,
-    e2e, mutants, races,
+    defects, e2e, mutants, races,
     signals::{Signals, exit_code},
     simulate,
 };
 
-/// Runs what is too long for CI: long property tests, many schedules, many seeds of the simulation, end-to-end rounds,
-/// mutants, benchmarks in full.
+/// Runs what is too long for CI: long property tests, many schedules, many seeds of the simulation and the defects
+/// that it has to find, end-to-end rounds, mutants, benchmarks in full.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How many cases each property test draws (`PROPTEST_CASES`); CI draws 256.
@@ -44,6 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     summary.add("property tests", || property_tests(arguments.cases));
     summary.add("races", || races::search(RACES_FACTOR * races::ITERATIONS, None, None));
     summary.add("simulation", || simulate::run_seeds(arguments.seeds));
+    summary.add("defects", defects::hunt_all);
     summary.add("end-to-end rounds", || e2e::run(&e2e::Arguments::all(arguments.rounds, arguments.kills)));
     summary.add("mutants", || mutants::run_over(&[], 1));
     summary.add("benchmarks", || bench::run_benches(false, &[], &[]));
