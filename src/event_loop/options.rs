@@ -74,6 +74,9 @@ impl HandlerOptions {
     }
 
     /// The handler's share of the workers in relation to other handlers: 1 by default.
+    ///
+    /// While work of this handler is due and it is below its [`max_concurrent`](Self::max_concurrent), another one with
+    /// weight `v` gets at most `⌊v / weight⌋ + 1` calls between two of its own.
     pub fn weight(mut self, weight: NonZeroU32) -> Self {
         self.flow.weight = weight;
         self

@@ -14,7 +14,9 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::support::recorder::Recorded;
-use crate::support::{Function, Outcome, Recorder, Running, World, eventually, on_both, on_embedded, time_passes};
+use crate::support::{
+    Function, Logs, Outcome, Recorder, Running, World, eventually, on_both, on_embedded, time_passes,
+};
 
 /// How much later than planned something may happen: nothing takes virtual time but the steps of timers.
 const SLACK: Duration = Duration::from_millis(20);
@@ -281,8 +283,9 @@ fn deletes_and_pulled_forward_retries_are_exempt_from_the_retry_limit() {
 }
 
 #[test]
-fn a_handler_that_always_asks_to_run_at_once_cannot_spin() {
+fn a_handler_that_always_asks_to_run_at_once_cannot_spin_and_is_named_in_a_warning() {
     on_embedded(async |world| {
+        let logs = Logs::capture();
         let (recorder, _running) = world.start(1).await;
         recorder.always(Function::Add, "a", Outcome::RequeueAfter(Duration::ZERO));
         recorder.always(Function::Reconcile, "a", Outcome::RequeueAfter(Duration::ZERO));
@@ -290,5 +293,7 @@ fn a_handler_that_always_asks_to_run_at_once_cannot_spin() {
         time_passes(Duration::from_secs(600)).await;
         let calls = recorder.calls_of("a").len();
         assert!((500..1_000).contains(&calls), "{calls} calls in ten minutes");
+        let warnings = logs.lines_with(&["WARN", "asks to be called again at once", "recorder"]);
+        assert_eq!(warnings.len(), 1, "once, though its requeues are spaced out hundreds of times");
     });
 }

@@ -245,6 +245,27 @@ fn a_finalizer_that_somebody_took_is_waited_out_and_delete_comes_when_the_object
 }
 
 #[test]
+fn a_delete_that_has_begun_goes_on_though_somebody_took_the_finalizer() {
+    on_both(async |world| {
+        let (recorder, _running) = start(world).await;
+        world.create("a", "1").await;
+        recorder.tells("a", ["add 1"]).await;
+        set_finalizers(world, "a", &[OURS, THEIRS]).await;
+        recorder.tells("a", ["add 1", "update 1"]).await;
+        recorder.script(Function::Delete, "a", [Outcome::RetryAfter(Duration::from_secs(2))]);
+        world.delete("a").await;
+        recorder.tells("a", ["add 1", "update 1", "delete 1 failed"]).await;
+        set_finalizers(world, "a", &[THEIRS]).await;
+        let settled = ["add 1", "update 1", "delete 1 failed", "delete 1"];
+        recorder.settles("a", settled).await;
+        assert_eq!(finalizers(world, "a").await, Some(vec![THEIRS.to_owned()]), "it is still there");
+        set_finalizers(world, "a", &[]).await;
+        gone(world, "a").await;
+        recorder.settles("a", settled).await;
+    });
+}
+
+#[test]
 fn a_life_that_lost_the_finalizer_gets_it_back_with_its_next_call() {
     on_both(async |world| {
         let (recorder, _running) = start(world).await;

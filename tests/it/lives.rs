@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Function, Gate, Outcome, Recorder, Running, World, on_both, quiet};
+use crate::support::{Function, Gate, Outcome, Recorder, Running, World, on_both, on_embedded, quiet};
 
 /// `a` is known to the handler at value 1, and the only worker is busy.
 async fn known_and_busy(world: &World) -> (Recorder, Running, Gate) {
@@ -202,5 +202,94 @@ fn back_in_the_selector_while_its_delete_fails_it_is_deleted_and_then_added() {
         recorder.tells("a", ["add 1", "delete 1 failed", "delete 1 failed"]).await;
         world.label("a", "in", Some("yes")).await;
         recorder.settles("a", ["add 1", "delete 1 failed", "delete 1 failed", "delete 1", "add 1"]).await;
+    });
+}
+
+#[test]
+fn left_in_a_watch_gap_that_needs_a_relist_it_is_deleted_and_back_it_is_added() {
+    on_both(async |world| {
+        let (recorder, _running) = selecting(world).await;
+        world.create_labelled("a", "1", &[("in", "yes")]).await;
+        recorder.tells("a", ["add 1"]).await;
+        world.relist(async || drop(world.label("a", "in", None).await)).await;
+        recorder.tells("a", ["add 1", "delete 1 (may be stale)"]).await;
+        world.label("a", "in", Some("yes")).await;
+        recorder.settles("a", ["add 1", "delete 1 (may be stale)", "add 1"]).await;
+    });
+}
+
+#[test]
+fn left_and_back_within_a_watch_gap_it_never_left() {
+    on_both(async |world| {
+        let (recorder, _running) = selecting(world).await;
+        world.create_labelled("a", "1", &[("in", "yes")]).await;
+        recorder.tells("a", ["add 1"]).await;
+        world
+            .relist(async || {
+                world.label("a", "in", None).await;
+                world.label("a", "in", Some("yes")).await;
+            })
+            .await;
+        recorder.settles("a", ["add 1", "update 1"]).await;
+    });
+}
+
+#[test]
+fn left_during_a_running_call_it_is_deleted_after_it_and_back_it_is_added() {
+    on_both(async |world| {
+        let (recorder, _running) = selecting(world).await;
+        let gate = recorder.hold(Function::Add, "a");
+        world.create_labelled("a", "1", &[("in", "yes")]).await;
+        recorder.is_in(Function::Add, "a").await;
+        world.label("a", "in", None).await;
+        recorder.settles("a", ["add 1 running"]).await;
+        gate.open();
+        recorder.tells("a", ["add 1", "delete 1"]).await;
+        world.label("a", "in", Some("yes")).await;
+        recorder.settles("a", ["add 1", "delete 1", "add 1"]).await;
+    });
+}
+
+#[test]
+fn back_in_the_selector_during_a_running_call_it_never_left() {
+    on_both(async |world| {
+        let (recorder, _running) = selecting(world).await;
+        let gate = recorder.hold(Function::Add, "a");
+        world.create_labelled("a", "1", &[("in", "yes")]).await;
+        recorder.is_in(Function::Add, "a").await;
+        world.label("a", "in", None).await;
+        world.change("a", "2").await;
+        world.label("a", "in", Some("yes")).await;
+        recorder.settles("a", ["add 1 running"]).await;
+        gate.open();
+        recorder.settles("a", ["add 1", "update 2"]).await;
+    });
+}
+
+#[test]
+fn left_during_backoff_it_is_deleted_and_back_it_is_added() {
+    on_both(async |world| {
+        let (recorder, _running) = selecting(world).await;
+        recorder.script(Function::Add, "a", [Outcome::RetryAfter(Duration::from_secs(3600))]);
+        world.create_labelled("a", "1", &[("in", "yes")]).await;
+        recorder.tells("a", ["add 1 failed"]).await;
+        world.label("a", "in", None).await;
+        recorder.tells("a", ["add 1 failed", "delete 1"]).await;
+        world.label("a", "in", Some("yes")).await;
+        recorder.settles("a", ["add 1 failed", "delete 1", "add 1"]).await;
+    });
+}
+
+/// Virtual time: it is back before the retry that its leaving has pulled forward.
+#[test]
+fn left_and_back_within_the_backoff_it_is_added_once_more() {
+    on_embedded(async |world| {
+        let (recorder, _running) = selecting(world).await;
+        recorder.script(Function::Add, "a", [Outcome::RetryAfter(Duration::from_secs(3600))]);
+        world.create_labelled("a", "1", &[("in", "yes")]).await;
+        recorder.tells("a", ["add 1 failed"]).await;
+        world.label("a", "in", None).await;
+        world.label("a", "in", Some("yes")).await;
+        recorder.settles("a", ["add 1 failed", "add 1"]).await;
     });
 }

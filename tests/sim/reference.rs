@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(crate) use cache::{Cache, Held};
 pub(crate) use key::{Key, Parked, Record, Tombstone};
 
-use super::history::{Call, End, Function, Time, Told};
+use super::history::{Call, End, Function, Object, Time, Told};
 use super::options::{Options, Plan, finalizer};
 use cache::Diff;
 use key::{Between, During, Wake, doubled};
@@ -238,8 +238,11 @@ impl<'a> Reference<'a> {
         let (now, plan) = (self.now, self.plan(handler));
         let Some(name) = diff.old.as_ref().or(diff.new.as_ref()).map(|object| object.name.clone()) else { return };
         let Some(key) = self.key_mut(handler, &name) else { return };
+        // One that was there with the finalizer may be settled though it was never met: see `Checker::order`.
+        let carried = |old: &Object| plan.finalizer && old.finalizers.contains(&finalizer(handler));
+        let unmet = matches!(key.record, Record::Unseen | Record::Finished { .. });
         if let (Some(old), None) = (&diff.old, &diff.new)
-            && key.record.uid() == Some(&old.uid)
+            && (key.record.uid() == Some(&old.uid) || (unmet && carried(old)))
         {
             key.tombstone = Some(Tombstone { last: old.clone(), may_be_stale: diff.may_be_stale });
         }

@@ -14,4 +14,8 @@ pub(crate) const SEEDS: &[(u64, &str)] = &[
         "a deletion was settled out of sight and is delivered again: the reference was too strict",
     ),
     (18_386_811_825_012_877_209, "the same"),
+    (
+        7_223_554_724_299_510_152,
+        "left the selector before its first call, with the finalizer of the process before: `delete` came, and the reference was too strict",
+    ),
 ];

@@ -5,6 +5,7 @@
 //! switch for any of this.
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Output},
@@ -137,12 +138,14 @@ struct Copy {
 
 impl Copy {
     fn make() -> anyhow::Result<Self> {
-        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+        let target = root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
         let tree = target.join("defects");
         let listed = succeeded(Command::new("git").args(["ls-files", "-z"]).current_dir(root()))?;
         let files = String::from_utf8(listed.stdout).context("git names a file that is not UTF-8")?;
-        for file in files.split_terminator('\0') {
-            copy_if_changed(&root().join(file), &tree.join(file))?;
+        let files: BTreeSet<PathBuf> = files.split_terminator('\0').map(|file| tree.join(file)).collect();
+        remove_all_but(&files, &tree)?;
+        for copy in &files {
+            copy_if_changed(&root().join(copy.strip_prefix(&tree)?), copy)?;
         }
         Ok(Self { tree, target })
     }
@@ -192,6 +195,22 @@ impl Copy {
         );
         Ok(Hunted { name: defect.name.clone(), story: defect.story.clone(), seeds, took: began.elapsed() })
     }
+}
+
+/// Removes what an earlier copy held and the tree has lost: a module that became a folder would be there twice.
+fn remove_all_but(files: &BTreeSet<PathBuf>, folder: &Path) -> anyhow::Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_all_but(files, &path)?;
+        } else if !files.contains(&path) {
+            fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Leaves the time of what has not changed, by which cargo knows what to compile.

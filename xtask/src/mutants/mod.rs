@@ -247,8 +247,10 @@ mod tests {
     }
 
     #[test]
-    fn every_entry_has_its_reason_and_none_comes_twice() {
+    fn every_entry_has_its_reason_and_its_file_and_none_comes_twice() {
         for (index, entry) in SURVIVORS.iter().enumerate() {
+            // One whose file is gone is not judged, as if `--file` had left it out.
+            assert!(entry.mutant.split(':').next().is_some_and(|file| root().join(file).is_file()), "{entry:?}");
             assert!(entry.reason.len() > 20 && entry.times > 0, "{entry:?}");
             assert!(SURVIVORS[..index].iter().all(|other| other.mutant != entry.mutant), "{entry:?}");
         }
