@@ -140,6 +140,11 @@ impl Lane {
         self.ledger().record(key).is_some_and(|record| !matches!(record, Record::Claiming { .. }))
     }
 
+    /// Whether the key waits for its finalizer, and then for its `add`.
+    pub(crate) fn is_claiming(&self, key: &ObjectKey) -> bool {
+        matches!(self.ledger().record(key), Some(Record::Claiming { .. }))
+    }
+
     pub(crate) fn has_met_any(&self) -> bool {
         !self.ledger().is_empty()
     }
