@@ -332,6 +332,28 @@ fn a_delete_that_fails_for_good_is_given_up_when_the_finalizer_is_gone() {
 }
 
 #[test]
+fn a_delete_that_fails_for_good_is_not_parked_while_nobody_knows_whether_the_finalizer_is_there() {
+    on_both(async |world| {
+        let (recorder, running) = start(world).await;
+        world.create("a", "1").await;
+        recorder.tells("a", ["add 1"]).await;
+        recorder.always(Function::Delete, "a", Outcome::Permanent);
+        world.delete("a").await;
+        recorder.settles("a", ["add 1", "delete 1 failed for good"]).await;
+        let silent = world.network.answer(503, |sent| sent.method == "GET" && sent.path.ends_with("/a"));
+        set_finalizers(world, "a", &[]).await;
+        gone(world, "a").await;
+        eventually("delete is tried again", || recorder.calls_of("a").len() == 4).await;
+        let keys = running.handle.snapshot().keys;
+        let error = keys[0].last_error.as_deref().unwrap_or_default();
+        assert!(error.contains("cannot get") && error.contains("for good"), "{error}");
+        drop(silent);
+        eventually("nothing is left to be released", || running.handle.snapshot().keys.is_empty()).await;
+        assert_eq!(running.stop().await.calls.given_up, 1);
+    });
+}
+
+#[test]
 fn an_error_is_forgotten_with_what_it_was_about() {
     on_embedded(async |world| {
         let (recorder, running) = start(world).await;
