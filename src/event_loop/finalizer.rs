@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::retry::Retry;
 use crate::cache::{Entry, StoredObject};
-use crate::informer::{Answer, Informer, InformerError, RequestError, SharedInformer};
+use crate::informer::{Answer, Informer, InformerError, RETRY_AFTER_MAX, RequestError, SharedInformer};
 
 /// How often a write is tried while others change the object under our hands.
 const TRIES: u32 = 5;
@@ -128,7 +128,7 @@ impl Finalizer {
 fn worded(failed: RequestError) -> anyhow::Error {
     let error = anyhow::Error::new(failed.error);
     match failed.retry_after {
-        Some(delay) => error.context(Retry::after(delay)),
+        Some(delay) => error.context(Retry::after(delay.min(RETRY_AFTER_MAX))),
         None => error,
     }
 }

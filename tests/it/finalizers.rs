@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kubehandler::{EventLoop, HandlerOptions, KeyState, RegisterError, SharedInformer, strip_finalizer};
+use kubehandler_testkit::{Fault, Requests, Rule};
 use serde_json::json;
 
 use crate::support::network::Sent;
@@ -102,6 +103,18 @@ fn an_object_is_not_added_before_the_finalizer_could_be() {
         drop(refused);
         let report = running.stop().await;
         assert_eq!((report.calls.adds, report.calls.failed), (1, 3), "each refusal was a failed attempt");
+    });
+}
+
+#[test]
+fn a_server_that_asks_for_too_much_patience_is_asked_again_within_ten_minutes() {
+    on_embedded(async |world| {
+        let weeks = Fault::status(429).retry_after(Duration::from_secs(1_000_000));
+        world.server().faults().install(Rule::new(Requests::of("patch", "configmaps"), weeks).times(1)).forget();
+        let (recorder, _running) = start(world).await;
+        world.create("a", "1").await;
+        time_passes(Duration::from_secs(10 * 60)).await;
+        recorder.tells("a", ["add 1"]).await;
     });
 }
 
