@@ -135,7 +135,7 @@ impl Lane {
         self.ledger().removed(last.key(), last.life(), tombstone, self.phase(last));
     }
 
-    /// Whether a call for the key was decided upon, and its life is not over.
+    /// Whether the ledger knows the key as more than one whose `add` waits for the finalizer.
     pub(crate) fn has_met(&self, key: &ObjectKey) -> bool {
         self.ledger().record(key).is_some_and(|record| !matches!(record, Record::Claiming { .. }))
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use kubehandler::{EventLoop, HandlerOptions, KeyState, RegisterError, SharedInformer, strip_finalizer};
+use kubehandler::{Cause, Causes, EventLoop, HandlerOptions, KeyState, RegisterError, SharedInformer, strip_finalizer};
 use kubehandler_testkit::{Fault, Requests, Rule};
 use serde_json::json;
 
@@ -103,6 +103,17 @@ fn an_object_is_not_added_before_the_finalizer_could_be() {
         drop(refused);
         let report = running.stop().await;
         assert_eq!((report.calls.adds, report.calls.failed), (1, 3), "each refusal was a failed attempt");
+    });
+}
+
+#[test]
+fn an_add_behind_the_finalizer_is_caused_by_it_and_still_preexisting() {
+    on_both(async |world| {
+        world.create("a", "1").await;
+        let (recorder, _running) = start(world).await;
+        recorder.tells("a", ["add 1"]).await;
+        let call = recorder.last("a");
+        assert_eq!((call.causes, call.changes, call.preexisting), (Causes::from(Cause::Change), 1, true));
     });
 }
 
