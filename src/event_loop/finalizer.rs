@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::retry::Retry;
 use crate::cache::{Entry, StoredObject};
-use crate::informer::{Answer, Informer, InformerError, RequestError, SharedInformer};
+use crate::informer::{Answer, Informer, InformerError, RETRY_AFTER_MAX, RequestError, SharedInformer};
 
 /// How often a write is tried while others change the object under our hands.
 const TRIES: u32 = 5;
@@ -75,12 +75,12 @@ impl Finalizer {
         removed.with_context(|| format!("cannot remove the finalizer {self}, which is all that is left to do"))
     }
 
-    /// Whether the object's life still carries it, as far as the server tells.
-    pub(crate) async fn may_hold(&self, informer: &Informer, object: &StoredObject) -> bool {
-        match informer.fetch(object.key()).await {
-            Ok(Answer::Found(now)) => now.life() == object.life() && now.has_finalizer(&self.0),
-            Ok(Answer::Gone) => false,
-            Ok(Answer::Conflict) | Err(_) => true,
+    /// Whether the object's life still carries it, as the server tells.
+    pub(crate) async fn holds(&self, informer: &Informer, object: &StoredObject) -> anyhow::Result<bool> {
+        match informer.fetch(object.key()).await.map_err(worded)? {
+            Answer::Found(now) => Ok(now.life() == object.life() && now.has_finalizer(&self.0)),
+            Answer::Gone => Ok(false),
+            Answer::Conflict => bail!("the server answers a question with a conflict"),
         }
     }
 
@@ -128,7 +128,7 @@ impl Finalizer {
 fn worded(failed: RequestError) -> anyhow::Error {
     let error = anyhow::Error::new(failed.error);
     match failed.retry_after {
-        Some(delay) => error.context(Retry::after(delay)),
+        Some(delay) => error.context(Retry::after(delay.min(RETRY_AFTER_MAX))),
         None => error,
     }
 }

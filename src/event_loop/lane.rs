@@ -135,9 +135,14 @@ impl Lane {
         self.ledger().removed(last.key(), last.life(), tombstone, self.phase(last));
     }
 
-    /// Whether a call for the key was decided upon, and its life is not over.
+    /// Whether the ledger knows the key as more than one whose `add` waits for the finalizer.
     pub(crate) fn has_met(&self, key: &ObjectKey) -> bool {
         self.ledger().record(key).is_some_and(|record| !matches!(record, Record::Claiming { .. }))
+    }
+
+    /// Whether the key waits for its finalizer, and then for its `add`.
+    pub(crate) fn is_claiming(&self, key: &ObjectKey) -> bool {
+        matches!(self.ledger().record(key), Some(Record::Claiming { .. }))
     }
 
     pub(crate) fn has_met_any(&self) -> bool {

@@ -120,9 +120,9 @@ pub(crate) struct WakeMapped {
 }
 
 impl Subscriber for WakeMapped {
-    fn changed(&self, change: Change<'_>, _: Origin) -> Option<Later> {
-        // Spares the first lists: nobody is met then, so nobody would be woken.
-        if !self.waker.lane.has_met_any() {
+    fn changed(&self, change: Change<'_>, origin: Origin) -> Option<Later> {
+        // A replay is no change. The rest spares the first lists: nobody is met then, so nobody would be woken.
+        if origin == Origin::Replay || !self.waker.lane.has_met_any() {
             return None;
         }
         let states: Vec<_> = states(&change).cloned().collect();
@@ -140,5 +140,42 @@ impl Subscriber for WakeMapped {
             }
             wake(&waker, keys);
         }))
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+    use kubehandler_testkit::ApiServer;
+    use serde_json::json;
+
+    use super::*;
+    use crate::cache::{Entry, TypeMeta};
+    use crate::event_loop::{EventLoop, HandlerFuncs, HandlerOptions};
+    use crate::informer::InformerFactory;
+
+    #[tokio::test]
+    async fn a_replay_leaves_nothing_to_do_though_an_object_has_gone_before_it() {
+        let informers = InformerFactory::new(ApiServer::new().client());
+        let options = HandlerOptions::default()
+            .finalizer("example.com/maps")
+            .maps_from(&informers.informer::<Secret>(), |_: &Secret| None);
+        let mut event_loop = EventLoop::new("replay");
+        event_loop.register(HandlerFuncs::new("maps", informers.informer::<ConfigMap>()).options(options)).unwrap();
+        let shared = &event_loop.shared;
+        let lane = Arc::clone(&shared.lanes()[0]);
+        let types = TypeMeta { api_version: "v1".into(), kind: "ConfigMap".into() };
+        let last = json!({"metadata": {"name": "a", "finalizers": ["example.com/maps"]}});
+        let last = Arc::new(StoredObject::parse(last.to_string().as_bytes(), &types, false).unwrap());
+        // Its cache was there before the loop, and the other one's content is not told yet.
+        lane.removed(&last, false);
+        let source = lane.options.sources[0].clone();
+        let Maps::By(function) = source.maps else { panic!("{source:?}") };
+        let waker = Waker { lane, queue: shared.queue.clone(), deferrals: Arc::clone(&shared.deferrals) };
+        let subscriber = WakeMapped { waker, source: source.informer, function };
+        let new = Entry { object: last, preexisting: true };
+        let [replayed, changed] =
+            [Origin::Replay, Origin::Watch].map(|origin| subscriber.changed(Change::Added { new: &new }, origin));
+        assert!(replayed.is_none() && changed.is_some());
     }
 }

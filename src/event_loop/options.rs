@@ -1,4 +1,4 @@
-//! How one handler's calls are scheduled and retried.
+//! What wakes one handler, and how its calls are scheduled and retried.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::mapping::{Maps, Source};
 use super::predicate::Predicate;
 use crate::informer::{Informer, OptionsConflict, SharedInformer};
 
-/// How one handler's calls are scheduled and retried. The defaults are the delivery contract's.
+/// What wakes one handler, and how its calls are scheduled and retried. The defaults are the delivery contract's.
 ///
 /// ```
 /// use std::time::Duration;
@@ -115,6 +115,9 @@ impl HandlerOptions {
     /// the selector, before its first call gets `delete` without an `add`: another process may have made that call. A
     /// permanent failure of `delete` does not give an object up that still carries it: it is parked, and stays until it
     /// changes or is released by hand.
+    ///
+    /// To the `add` that comes once the cache shows the new finalizer that change is the
+    /// [cause](super::Context::causes), also behind an initial list; what came before is not counted.
     ///
     /// An object that leaves the informer's selector gets `delete`, and then loses the finalizer; if it leaves while no
     /// process runs, nobody sees that, and it keeps the finalizer: best select by what does not change. One whose finalizer

@@ -63,9 +63,11 @@ impl Subscriber for WakeOnChange {
                 let turns = old.deleting() != new.object.deleting();
                 let respecified = turns || old.generation() != new.object.generation();
                 let wake = Wake::new(cause).resets_settle(respecified).deletion(ends(new));
-                // With its finalizer an object is ready for its `add`, and that no predicate holds back.
-                let is_due = turns || lane.phase(old) != lane.phase(&new.object);
-                if let Some(predicate) = lane.options.predicate.as_ref().filter(|_| !is_due) {
+                // With its finalizer an object is ready for its `add`, and that no predicate holds back: also where the
+                // finalizer came and went unseen.
+                let is_due =
+                    || turns || lane.phase(old) != lane.phase(&new.object) || lane.is_claiming(new.object.key());
+                if let Some(predicate) = lane.options.predicate.as_ref().filter(|_| !is_due()) {
                     return Some(self.ask(predicate, old, &new.object, wake));
                 }
                 (new.object.key(), wake)

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::call::{Call, Wait};
+use super::finalizer::Finalizer;
 use super::lane::{Lane, Turn};
 use super::retry::{self, Permanent, Retry};
 use super::shared::{Running, Shared};
@@ -114,9 +115,11 @@ async fn act(shared: &Shared, lane: &Lane, call: &Arc<Call>) -> anyhow::Result<(
         Step::Release => shared.observer.released(finalizer.remove(&lane.informer, &call.object).await?),
         Step::Delete { then } => {
             if let Err(error) = lane.handler.call(Arc::clone(call)).await {
-                let gives_up = retry_kind(&error, call) == RetryKind::Permanent;
-                let let_go = gives_up && !finalizer.may_hold(&lane.informer, &call.object).await;
-                return Err(if let_go { error.context(LetGo) } else { error });
+                return Err(if retry_kind(&error, call) == RetryKind::Permanent {
+                    given_up(lane, finalizer, call, error).await
+                } else {
+                    error
+                });
             }
             if then == AfterDelete::Release {
                 lane.settle(&call.key, Settlement::Deleted);
@@ -130,6 +133,18 @@ async fn act(shared: &Shared, lane: &Lane, call: &Arc<Call>) -> anyhow::Result<(
         Step::Nothing | Step::Add | Step::Update | Step::Reconcile => lane.handler.call(Arc::clone(call)).await?,
     }
     Ok(())
+}
+
+/// What a `delete` that failed for good comes to. Parked on a guess it might stay for ever, since nothing wakes the key of
+/// an object that is gone: while the server does not tell, it is an error like any other.
+async fn given_up(lane: &Lane, finalizer: &Finalizer, call: &Call, error: anyhow::Error) -> anyhow::Error {
+    match finalizer.holds(&lane.informer, &call.object).await {
+        Ok(true) => error,
+        Ok(false) => error.context(LetGo),
+        Err(unknown) => {
+            unknown.context(format!("failed for good ({error:#}), and it cannot be told whether the finalizer holds"))
+        }
+    }
 }
 
 /// When a call that failed with `error` is to be tried again.

@@ -54,7 +54,7 @@ const PAGE_FAILURES_MAX: u32 = 5;
 /// After so many watches in a row that ended as soon as they had begun, it is told.
 const SHORT_WATCHES_MAX: u32 = 3;
 /// The longest wait that a server may ask for.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(10 * 60);
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(10 * 60);
 /// No wait is shorter, however small the configured interval: a failing server must not be asked in a busy loop.
 const DELAY_MIN: Duration = Duration::from_millis(1);
 /// The longest wait while the kind is missing: somebody may be waiting for it to appear.

@@ -26,6 +26,7 @@ mod tests;
 pub use config::{InformerConfig, OnMissing, RetryInterval};
 pub use error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
 pub use factory::InformerFactory;
+pub(crate) use machine::RETRY_AFTER_MAX;
 pub use shared::SharedInformer;
 pub(crate) use shared::{Informer, Subscription};
 pub(crate) use single::Answer;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use kubehandler::{EventLoop, HandlerOptions, KeyState, RegisterError, SharedInformer, strip_finalizer};
+use kubehandler::{Cause, Causes, EventLoop, HandlerOptions, KeyState, RegisterError, SharedInformer, strip_finalizer};
+use kubehandler_testkit::{Fault, Requests, Rule};
 use serde_json::json;
 
 use crate::support::network::Sent;
@@ -102,6 +103,29 @@ fn an_object_is_not_added_before_the_finalizer_could_be() {
         drop(refused);
         let report = running.stop().await;
         assert_eq!((report.calls.adds, report.calls.failed), (1, 3), "each refusal was a failed attempt");
+    });
+}
+
+#[test]
+fn an_add_behind_the_finalizer_is_caused_by_it_and_still_preexisting() {
+    on_both(async |world| {
+        world.create("a", "1").await;
+        let (recorder, _running) = start(world).await;
+        recorder.tells("a", ["add 1"]).await;
+        let call = recorder.last("a");
+        assert_eq!((call.causes, call.changes, call.preexisting), (Causes::from(Cause::Change), 1, true));
+    });
+}
+
+#[test]
+fn a_server_that_asks_for_too_much_patience_is_asked_again_within_ten_minutes() {
+    on_embedded(async |world| {
+        let weeks = Fault::status(429).retry_after(Duration::from_secs(1_000_000));
+        world.server().faults().install(Rule::new(Requests::of("patch", "configmaps"), weeks).times(1)).forget();
+        let (recorder, _running) = start(world).await;
+        world.create("a", "1").await;
+        time_passes(Duration::from_secs(10 * 60)).await;
+        recorder.tells("a", ["add 1"]).await;
     });
 }
 
@@ -348,6 +372,28 @@ fn a_delete_that_fails_for_good_is_given_up_when_the_finalizer_is_gone() {
         gone(world, "a").await;
         recorder.settles("a", ["add 1", "delete 1 failed for good", "delete 1 failed for good"]).await;
         assert_eq!(running.handle.snapshot().keys, [], "nothing is left to be released");
+        assert_eq!(running.stop().await.calls.given_up, 1);
+    });
+}
+
+#[test]
+fn a_delete_that_fails_for_good_is_not_parked_while_nobody_knows_whether_the_finalizer_is_there() {
+    on_both(async |world| {
+        let (recorder, running) = start(world).await;
+        world.create("a", "1").await;
+        recorder.tells("a", ["add 1"]).await;
+        recorder.always(Function::Delete, "a", Outcome::Permanent);
+        world.delete("a").await;
+        recorder.settles("a", ["add 1", "delete 1 failed for good"]).await;
+        let silent = world.network.answer(503, |sent| sent.method == "GET" && sent.path.ends_with("/a"));
+        set_finalizers(world, "a", &[]).await;
+        gone(world, "a").await;
+        eventually("delete is tried again", || recorder.calls_of("a").len() == 4).await;
+        let keys = running.handle.snapshot().keys;
+        let error = keys[0].last_error.as_deref().unwrap_or_default();
+        assert!(error.contains("cannot get") && error.contains("for good"), "{error}");
+        drop(silent);
+        eventually("nothing is left to be released", || running.handle.snapshot().keys.is_empty()).await;
         assert_eq!(running.stop().await.calls.given_up, 1);
     });
 }

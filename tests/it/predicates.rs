@@ -11,6 +11,7 @@ use kubehandler::{HandlerOptions, Predicate, SharedInformer};
 use serde_json::json;
 
 use crate::support::kinds::Strict;
+use crate::support::network::Sent;
 use crate::support::{
     Function, Logs, Outcome, Recorder, Running, World, eventually, on_both, on_both_in_one_thread, on_embedded, quiet,
     time_passes,
@@ -330,5 +331,30 @@ fn who_says_no_to_all_still_gets_its_finalizer_its_add_and_its_delete() {
             }
         }
         recorder.settles("a", ["add 1", "delete 2", "add 3", "delete 4"]).await;
+    });
+}
+
+#[test]
+fn an_add_is_not_held_back_though_its_finalizer_comes_and_goes_in_a_gap() {
+    on_both(async |world| {
+        let options = HandlerOptions::default().predicate(never()).finalizer("example.com/predicates");
+        let (recorder, _running) = world.start_with(1, options).await;
+        quiet().await;
+        let writes = world.network.hold(Sent::is_patch);
+        world.create("a", "1").await;
+        eventually("the finalizer is on its way", || world.network.count(Sent::is_patch) == 1).await;
+        let watches = world.network.hold(Sent::is_watch);
+        world.network.end_answers();
+        // Ended with the answers, the write is tried again.
+        drop(writes);
+        let api: Api<ConfigMap> = world.api();
+        while api.get("a").await.unwrap().metadata.finalizers.is_none() {
+            quiet().await;
+        }
+        api.patch("a", &PatchParams::default(), &Patch::Merge(json!({"metadata": {"finalizers": []}}))).await.unwrap();
+        quiet().await;
+        let _expired = world.network.answer_times(1, 410, Sent::is_watch);
+        drop(watches);
+        recorder.settles("a", ["add 1"]).await;
     });
 }

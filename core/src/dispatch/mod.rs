@@ -31,6 +31,7 @@
 //! | Claiming | absent (it may live on, and F be there by now) | as Releasing |
 //! | Claiming | anything else | as Unseen |
 //! | Releasing | absent, terminating with F | remove F only; then Finished, or Unseen if absent |
+//! | Releasing | terminating without F | none: Finished |
 //! | Finished | terminating | none |
 //! | Releasing, Finished | live (it came back), other life, or absent and Finished | as Unseen |
 //!
