@@ -360,8 +360,11 @@ impl<'a> Reference<'a> {
         key.running = None;
         let is_delete = matches!(key.record, Record::Deleting { .. });
         let base = plan.backoff.base.max(Duration::from_millis(1));
-        // What a finalizer holds is never given up.
-        let gives_up = is_delete && !key.finishes;
+        // What a finalizer holds is never given up, not even what is back.
+        let holds =
+            |held: &Object| key.record.uid() == Some(&held.uid) && held.finalizers.contains(&finalizer(handler));
+        let is_held = key.finishes || (plan.finalizer && held.as_ref().is_some_and(holds));
+        let gives_up = is_delete && !is_held;
         let settled = matches!(end, End::Ok { .. }) || (gives_up && end == End::Permanent);
         match end {
             End::Ok { requeue } => key.succeeded(requeue, base, plan, now),

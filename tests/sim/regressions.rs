@@ -18,4 +18,8 @@ pub(crate) const SEEDS: &[(u64, &str)] = &[
         7_223_554_724_299_510_152,
         "left the selector before its first call, with the finalizer of the process before: `delete` came, and the reference was too strict",
     ),
+    (
+        18_212_190_647_730_782_046,
+        "a delete failed for good of an object that was back, with its finalizer: parked, and the reference was too strict",
+    ),
 ];
