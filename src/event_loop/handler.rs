@@ -70,7 +70,7 @@ pub trait EventHandler: Send + Sync + 'static {
         self.informer().has_synced()
     }
 
-    /// How its calls are scheduled and retried. Asked once, at registration.
+    /// What wakes it, and how its calls are scheduled and retried. Asked once, at registration.
     fn options(&self) -> HandlerOptions {
         HandlerOptions::default()
     }
@@ -97,7 +97,9 @@ pub trait EventHandler: Send + Sync + 'static {
         std::future::ready(Ok(()))
     }
 
-    /// The object is gone; [`Context::object`] gives its last known state.
+    /// The object is gone, or left what the informer selects; for a handler with a
+    /// [`finalizer`](HandlerOptions::finalizer) it may still be there, being deleted.
+    /// [`Context::object`] gives its last known state.
     fn delete(
         &self,
         ctx: &Context<Self::Resource>,

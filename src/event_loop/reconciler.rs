@@ -25,7 +25,7 @@ pub trait Reconciler: Send + Sync + 'static {
     /// Where its objects come from.
     fn informer(&self) -> &SharedInformer<Self::Resource>;
 
-    /// How its calls are scheduled and retried. Asked once, at registration.
+    /// What wakes it, and how its calls are scheduled and retried. Asked once, at registration.
     fn options(&self) -> HandlerOptions {
         HandlerOptions::default()
     }
@@ -38,7 +38,8 @@ pub trait Reconciler: Send + Sync + 'static {
         name: &str,
     ) -> impl Future<Output = anyhow::Result<()>> + Send;
 
-    /// The object is gone; [`Context::object`] gives its last known state. Does nothing by default.
+    /// The object is gone, as for [`EventHandler::delete`]; [`Context::object`] gives its last
+    /// known state. Does nothing by default.
     fn cleanup(
         &self,
         ctx: &Context<Self::Resource>,

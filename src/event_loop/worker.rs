@@ -115,11 +115,7 @@ async fn act(shared: &Shared, lane: &Lane, call: &Arc<Call>) -> anyhow::Result<(
         Step::Release => shared.observer.released(finalizer.remove(&lane.informer, &call.object).await?),
         Step::Delete { then } => {
             if let Err(error) = lane.handler.call(Arc::clone(call)).await {
-                return Err(if retry_kind(&error, call) == RetryKind::Permanent {
-                    given_up(lane, finalizer, call, error).await
-                } else {
-                    error
-                });
+                return Err(delete_failed(lane, finalizer, call, error).await);
             }
             if then == AfterDelete::Release {
                 lane.settle(&call.key, Settlement::Deleted);
@@ -135,9 +131,12 @@ async fn act(shared: &Shared, lane: &Lane, call: &Arc<Call>) -> anyhow::Result<(
     Ok(())
 }
 
-/// What a `delete` that failed for good comes to. Parked on a guess it might stay for ever, since nothing wakes the key of
-/// an object that is gone: while the server does not tell, it is an error like any other.
-async fn given_up(lane: &Lane, finalizer: &Finalizer, call: &Call, error: anyhow::Error) -> anyhow::Error {
+/// What a failed `delete` comes to. One that failed for good is not parked on a guess, where it might stay for ever, since
+/// nothing wakes the key of an object that is gone: while the server does not tell, it is an error like any other.
+async fn delete_failed(lane: &Lane, finalizer: &Finalizer, call: &Call, error: anyhow::Error) -> anyhow::Error {
+    if retry_kind(&error, call) != RetryKind::Permanent {
+        return error;
+    }
     match finalizer.holds(&lane.informer, &call.object).await {
         Ok(true) => error,
         Ok(false) => error.context(LetGo),
