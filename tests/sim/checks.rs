@@ -146,6 +146,9 @@ impl Checker<'_> {
                 let parked = self.reference.key(*handler, name).is_some_and(|key| key.parked.is_some());
                 let open = self.reference.process.as_ref().is_some_and(|process| process.cancelled.is_none());
                 let open = open && !self.reference.plan(*handler).finalizer;
+                // A resync at this very moment releases it, too, before or after.
+                let resynced = self.resynced_since(*handler, self.reference.now);
+                let open = open && !(*was_parked && resynced);
                 hold!(C4, !open || *was_parked == parked, "{name} of {handler} was parked: {was_parked}, not {parked}");
                 if *was_parked {
                     self.reference.released(*handler, name);
@@ -224,7 +227,8 @@ impl Checker<'_> {
                 let again = matches!(key.record, Record::Finished { .. }) && key.vanished && waits && current;
                 // Gone with the finalizer before its first call: whether this process had just added it, and so made no
                 // call, or one before it, which may have, only the library knows.
-                let unmet = key.record.uid() != Some(&given.uid) && held.is_none() && last;
+                let met = !matches!(key.record, Record::Finished { .. }) && key.record.uid() == Some(&given.uid);
+                let unmet = !met && held.is_none() && last;
                 call.function == Function::Delete && (again || unmet)
             }
             Step::Add => call.function == Function::Add && current,
@@ -269,7 +273,7 @@ impl Checker<'_> {
         let now = self.reference.now;
         let near = |at: Option<Time>| at.is_some_and(|at| at <= now + TOLERANCE);
         let resync = key.resync.is_some()
-            || self.resynced_since(call, key.begun)
+            || self.resynced_since(call.handler, key.begun)
             || near(self.reference.next_tick(now + TOLERANCE));
         let raised = [
             (Cause::Manual, key.manual.is_some()),
@@ -285,8 +289,8 @@ impl Checker<'_> {
     }
 
     /// Whether a resync came at this moment or after it.
-    fn resynced_since(&self, call: &Call, since: Time) -> bool {
-        let lane = self.reference.process.as_ref().map(|process| &process.lanes[call.handler]);
+    fn resynced_since(&self, handler: usize, since: Time) -> bool {
+        let lane = self.reference.process.as_ref().map(|process| &process.lanes[handler]);
         lane.is_some_and(|lane| lane.resynced.is_some_and(|at| at >= since))
     }
 
@@ -297,7 +301,8 @@ impl Checker<'_> {
         if self.reference.plan(call.handler).finalizer {
             return Ok(());
         }
-        if key.parked == Some(Parked::Cap) && self.resynced_since(call, now) {
+        // A resync at the very moment at which the cap parked it, or at this one, may have come after.
+        if key.parked == Some(Parked::Cap) && self.resynced_since(call.handler, key.ended) {
             return Ok(());
         }
         hold!(C4, key.parked.is_none(), "{call}, but the key is parked: {}", describe(key));

@@ -385,7 +385,7 @@ impl<'a> Reference<'a> {
             }
         }
         // It is back already: it keeps its finalizer.
-        if held.is_some_and(|held| !held.deleting && key.done.as_ref() == Some(&held.uid)) {
+        if is_delete && held.is_some_and(|held| !held.deleting && key.done.as_ref() == Some(&held.uid)) {
             key.done = None;
         }
         if let Some(process) =

@@ -22,4 +22,18 @@ pub(crate) const SEEDS: &[(u64, &str)] = &[
         18_212_190_647_730_782_046,
         "a delete failed for good of an object that was back, with its finalizer: parked, and the reference was too strict",
     ),
+    (
+        5_860_806_834_341_897_788,
+        "came back, went again before anybody looked, and is delivered again: the reference was too strict",
+    ),
+    (14_086_635_220_981_078_760, "a resync and a release by hand at one moment: the reference knew one order only"),
+    (
+        9_700_704_282_357_585_320,
+        "left the selector while its finalizer was being added, and came back: the reference was too strict",
+    ),
+    (7_660_277_075_434_112_359, "a resync at the moment at which the cap parks: the reference knew one order only"),
+    (
+        17_706_701_244_603_574_036,
+        "came back unseen while its finalizer went, and the add ended before that was seen: the reference was too strict",
+    ),
 ];

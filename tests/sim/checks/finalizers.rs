@@ -23,7 +23,9 @@ impl Checker<'_> {
                 let goes =
                     held.is_some_and(|held| held.finalizers.contains(&ours)) && !object.finalizers.contains(&ours);
                 let record = self.reference.key(handler, &object.name).map(|key| &key.record);
-                let is_done = matches!(record, Some(Record::Finished { uid }) if *uid == object.uid);
+                // No call was made: it left the selector behind the finalizer that was being added, which went again.
+                let is_owed = record.is_some_and(|record| !matches!(record, Record::Unseen));
+                let is_done = !is_owed || matches!(record, Some(Record::Finished { uid }) if *uid == object.uid);
                 // It left the selector, was settled, and came back unseen before the write: that takes the finalizer along, and the
                 // library adds it again before the next call that is due.
                 let key = self.reference.key(handler, &object.name);

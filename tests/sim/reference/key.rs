@@ -115,7 +115,7 @@ pub(crate) struct Key {
     /// Failed calls in a row.
     pub(crate) attempts: u32,
     /// When the last failed call ended.
-    ended: Time,
+    pub(crate) ended: Time,
     doublings: Option<Between<u32>>,
     /// Whether the present attempt was pulled forward by a change.
     pub(crate) pulled: Option<Between<u32>>,
