@@ -36,7 +36,7 @@ static TIME: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d{4}-\d\d-\d\dT\d\d:\
 /// object quoted in a message.
 static VERSION_IN_TEXT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r#"(?<before>resource version: |resource version: \S+ \(|, current: |in record \(|\\?"resourceVersion\\?":\\?")\d+"#,
+        r#"(?<before>resource version: |resource version: \S+ \(|, current: |in record \(|resourceVersion: "|\\?"resourceVersion\\?":\\?")\d+"#,
     )
 });
 static AGE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\d+s$"));
