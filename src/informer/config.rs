@@ -34,6 +34,20 @@ impl Default for RetryInterval {
     }
 }
 
+/// How an informer holds its objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Representation {
+    /// As the JSON that the server sent, compressed. The typed object is decoded when somebody asks; those decoded lately
+    /// are at hand ([`InformerConfig::decoded_cache`]).
+    #[default]
+    Compact,
+    /// Besides, each object stays decoded once somebody has asked for it, for as long as this state of it is held; of two
+    /// types over one informer the one asked for last. For those who list a large cache again and again: a decoded object
+    /// takes about six times its JSON.
+    Typed,
+}
+
 /// What an informer lists and watches, and how.
 ///
 /// Informers are shared by resource, namespace and selectors; all other options must then be equal
@@ -51,6 +65,8 @@ pub struct InformerConfig {
     pub(crate) label_selector: Option<String>,
     pub(crate) field_selector: Option<String>,
     pub(crate) keep_managed_fields: bool,
+    pub(crate) representation: Representation,
+    pub(crate) decoded_cache: usize,
     pub(crate) page_size: Option<NonZeroU32>,
     pub(crate) watch_timeout: Duration,
     pub(crate) watch_grace: Duration,
@@ -68,6 +84,8 @@ impl Default for InformerConfig {
             label_selector: None,
             field_selector: None,
             keep_managed_fields: false,
+            representation: Representation::default(),
+            decoded_cache: 8_000_000,
             page_size: NonZeroU32::new(500),
             watch_timeout: Duration::from_secs(5 * 60),
             watch_grace: Duration::from_secs(30),
@@ -120,6 +138,21 @@ impl InformerConfig {
     #[must_use]
     pub fn keep_managed_fields(mut self, keep: bool) -> Self {
         self.keep_managed_fields = keep;
+        self
+    }
+
+    /// How objects are held: compact by default.
+    #[must_use]
+    pub fn representation(mut self, representation: Representation) -> Self {
+        self.representation = representation;
+        self
+    }
+
+    /// How many bytes of decoded objects are held, the most recently used ones, where objects are held
+    /// [compact](Representation::Compact): 8 MB by default, 0 for none. What an object takes is estimated, as six times its JSON.
+    #[must_use]
+    pub fn decoded_cache(mut self, bytes: usize) -> Self {
+        self.decoded_cache = bytes;
         self
     }
 
@@ -194,6 +227,8 @@ impl InformerConfig {
             }
         };
         compare("keep_managed_fields", &self.keep_managed_fields, &other.keep_managed_fields);
+        compare("representation", &self.representation, &other.representation);
+        compare("decoded_cache", &self.decoded_cache, &other.decoded_cache);
         let page = |config: &Self| config.page_size.map_or(0, NonZeroU32::get);
         compare("page_size", &page(self), &page(other));
         compare("watch_timeout", &self.watch_timeout, &other.watch_timeout);

@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod error;
 mod factory;
+mod intake;
 mod machine;
 #[cfg(all(test, shuttle))]
 pub(crate) mod races;
@@ -23,7 +24,7 @@ mod task;
 #[cfg(all(test, not(shuttle)))]
 mod tests;
 
-pub use config::{InformerConfig, OnMissing, RetryInterval};
+pub use config::{InformerConfig, OnMissing, Representation, RetryInterval};
 pub use error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
 pub use factory::InformerFactory;
 pub(crate) use machine::RETRY_AFTER_MAX;

@@ -28,8 +28,10 @@ pub struct InformerStatus {
     pub skipped: u64,
     /// Times that an object was asked for as a type that it does not fit.
     pub undecodable: u64,
-    /// Bytes of JSON that the cache holds.
+    /// Bytes of JSON that the cache holds, without what was cut out of it.
     pub bytes: usize,
+    /// Bytes that this JSON takes as it is held, mostly compressed.
+    pub held_bytes: usize,
 }
 
 /// What an informer is doing.

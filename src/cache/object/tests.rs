@@ -4,6 +4,7 @@ use super::*;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::DynamicObject;
 use proptest::prelude::*;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 fn pods() -> TypeMeta {
@@ -15,7 +16,7 @@ fn parse(value: &Value) -> StoredObject {
 }
 
 fn text(object: &StoredObject) -> String {
-    String::from_utf8(object.body.to_vec()).unwrap()
+    String::from_utf8(object.text()).unwrap()
 }
 
 #[test]
@@ -46,7 +47,7 @@ fn a_missing_type_is_put_back_and_a_present_one_left_alone() {
     let dynamic: DynamicObject = bare.decode().unwrap();
     assert_eq!(dynamic.types.unwrap().kind, "Pod");
     let typed = br#"{ "kind":"Pod","apiVersion":"v1" , "metadata":{"name":"a"}}"#;
-    assert_eq!(StoredObject::parse(typed, &pods(), false).unwrap().body.as_ref(), typed);
+    assert_eq!(StoredObject::parse(typed, &pods(), false).unwrap().text(), typed);
     let half = StoredObject::parse(br#"{"kind":"","metadata":{"name":"a"}}"#, &pods(), false).unwrap();
     assert_eq!(text(&half), r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"}}"#);
 }
