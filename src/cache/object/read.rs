@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use kubehandler_core::key::ParseKeyError;
 use kubehandler_core::{Life, ObjectKey, ResourceVersion};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::body::body;
@@ -18,9 +18,9 @@ use crate::cache::intern::Interner;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Envelope<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     api_version: Option<&'a RawValue>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     kind: Option<&'a RawValue>,
     #[serde(borrow, default)]
     metadata: Option<&'a RawValue>,
@@ -50,7 +50,7 @@ struct Metadata<'a> {
     owner_references: Option<&'a RawValue>,
     #[serde(borrow, default)]
     finalizers: Option<&'a RawValue>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     managed_fields: Option<&'a RawValue>,
 }
 
@@ -93,7 +93,8 @@ impl StoredObject {
         let raw_metadata = envelope.metadata.ok_or(MetadataError::NotAnObject)?;
         let metadata: Metadata<'_> = serde_json::from_str(raw_metadata.get()).map_err(|error| refused(&error))?;
         let types = (lacks_text(envelope.api_version) || lacks_text(envelope.kind)).then_some(types);
-        let cut = metadata.managed_fields.is_some() && !keep_managed_fields;
+        let replaced = types.and_then(|_| envelope.api_version).into_iter().chain(types.and_then(|_| envelope.kind));
+        let cut = replaced.chain(metadata.managed_fields.filter(|_| !keep_managed_fields)).collect();
         Ok(Self {
             key: key(&metadata)?,
             life: Life::new(
@@ -125,9 +126,14 @@ fn refused(error: &serde_json::Error) -> MetadataError {
     if error.is_data() { MetadataError::NotAnObject } else { MetadataError::Syntax }
 }
 
+/// A field's value, though it may be null.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
 /// Whether a field that should hold a text is absent, null or empty.
 fn lacks_text(field: Option<&RawValue>) -> bool {
-    field.is_none_or(|field| field.get() == "\"\"")
+    field.is_none_or(|field| matches!(field.get(), "null" | "\"\""))
 }
 
 /// The field's value, if it is what it should be.
