@@ -53,12 +53,12 @@ impl Content {
     pub(super) fn pack(&self, packer: &mut Packer) {
         let Some((codec, encoder)) = packer.codec() else { return };
         let mut held = self.held.lock();
-        let packed = match &held.text {
-            Text::Packed { codec: its, .. } if Arc::ptr_eq(its, codec) => return,
-            Text::Plain(text) => codec.compress(encoder, text),
+        let bytes = match &held.text {
+            Text::Packed { codec: of_text, .. } if Arc::ptr_eq(of_text, codec) => return,
+            Text::Plain(plain) => codec.compress(encoder, plain),
             Text::Packed { .. } => codec.compress(encoder, &held.text.read(self.len)),
         };
-        match (packed, &held.text) {
+        match (bytes, &held.text) {
             (Some(bytes), _) => held.text = Text::Packed { bytes, codec: Arc::clone(codec) },
             (None, Text::Plain(_)) => {}
             (None, Text::Packed { .. }) => held.text = Text::Plain(held.text.read(self.len).into()),

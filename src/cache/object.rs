@@ -160,7 +160,7 @@ impl StoredObject {
     }
 
     /// The text.
-    pub(super) fn text(&self) -> Vec<u8> {
+    pub(crate) fn text(&self) -> Vec<u8> {
         self.content.text()
     }
 

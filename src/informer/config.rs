@@ -3,6 +3,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::transform::{PointerError, Transform};
+
 /// What to do while the server does not know the kind, as when its `CustomResourceDefinition` is not installed yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -67,6 +72,7 @@ pub struct InformerConfig {
     pub(crate) keep_managed_fields: bool,
     pub(crate) representation: Representation,
     pub(crate) decoded_cache: usize,
+    pub(super) transform: Transform,
     pub(crate) page_size: Option<NonZeroU32>,
     pub(crate) watch_timeout: Duration,
     pub(crate) watch_grace: Duration,
@@ -86,6 +92,7 @@ impl Default for InformerConfig {
             keep_managed_fields: false,
             representation: Representation::default(),
             decoded_cache: 8_000_000,
+            transform: Transform::default(),
             page_size: NonZeroU32::new(500),
             watch_timeout: Duration::from_secs(5 * 60),
             watch_grace: Duration::from_secs(30),
@@ -153,6 +160,52 @@ impl InformerConfig {
     #[must_use]
     pub fn decoded_cache(mut self, bytes: usize) -> Self {
         self.decoded_cache = bytes;
+        self
+    }
+
+    /// Drops fields of each object before it is held: what nobody reads costs no memory, and what nobody should read is not there.
+    /// Each is a JSON pointer (RFC 6901), `/spec/template`; `*` stands for every element of an array,
+    /// `/spec/containers/*/env`. An object that has no such field is left as it is. Adds to what was named before.
+    ///
+    /// All readers see objects without these fields, selectors by label and mapping by owner included. The server still
+    /// sends them: [`PartialObjectMeta`](kube::core::PartialObjectMeta) asks for less.
+    ///
+    /// ```
+    /// use kubehandler::InformerConfig;
+    ///
+    /// let last_applied = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
+    /// let config = InformerConfig::new().drop_fields([last_applied, "/spec/containers/*/env"])?;
+    /// # let _ = config;
+    /// # Ok::<(), kubehandler::PointerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What is no pointer, and what names a part of an object's identity (type, name, namespace, uid, resourceVersion,
+    /// timestamps) or its finalizers.
+    pub fn drop_fields<'a>(mut self, pointers: impl IntoIterator<Item = &'a str>) -> Result<Self, PointerError> {
+        for pointer in pointers {
+            self.transform.cuts.add(pointer)?;
+        }
+        Ok(self)
+    }
+
+    /// Lets `edit` change each object before it is held, client-go's `SetTransform`; behind
+    /// [`drop_fields`](Self::drop_fields), and in place of an earlier function.
+    ///
+    /// Each object is decoded and written anew for it when it arrives, which costs several times what dropping fields does.
+    /// `K` is the type that is watched, or one that reads all of its fields: what it does not know is lost.
+    /// An object that does not fit `K`, on which the function panics, or whose name, namespace, uid, resourceVersion,
+    /// deletionTimestamp or finalizers it changed, is held **as the server sent it**: logged, and counted in
+    /// [`InformerStatus::untransformed`](crate::InformerStatus::untransformed). What must not be held is dropped by its pointer.
+    ///
+    /// Requests for one informer agree on the function if one config is the other's clone.
+    #[must_use]
+    pub fn transform<K, F>(mut self, edit: F) -> Self
+    where
+        K: DeserializeOwned + Serialize,
+        F: Fn(&mut K) + Send + Sync + 'static,
+    {
+        self.transform.edit(edit);
         self
     }
 
@@ -229,6 +282,7 @@ impl InformerConfig {
         compare("keep_managed_fields", &self.keep_managed_fields, &other.keep_managed_fields);
         compare("representation", &self.representation, &other.representation);
         compare("decoded_cache", &self.decoded_cache, &other.decoded_cache);
+        compare("transform", &self.transform, &other.transform);
         let page = |config: &Self| config.page_size.map_or(0, NonZeroU32::get);
         compare("page_size", &page(self), &page(other));
         compare("watch_timeout", &self.watch_timeout, &other.watch_timeout);

@@ -23,6 +23,7 @@ mod target;
 mod task;
 #[cfg(all(test, not(shuttle)))]
 mod tests;
+mod transform;
 
 pub use config::{InformerConfig, OnMissing, Representation, RetryInterval};
 pub use error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
@@ -33,3 +34,4 @@ pub(crate) use shared::{Informer, Subscription};
 pub(crate) use single::Answer;
 pub(crate) use source::RequestError;
 pub use status::{InformerState, InformerStatus};
+pub use transform::PointerError;

@@ -34,6 +34,7 @@ pub(crate) struct Informer {
     pub(super) cache: Cache,
     pub(super) live: Mutex<Live>,
     pub(super) progress: watch::Sender<Progress>,
+    pub(super) untransformed: AtomicU64,
     undecodable: AtomicU64,
     // What was decoded lately, where the representation is the compact one.
     decoded: Decoded,
@@ -86,6 +87,7 @@ impl Informer {
             cache: Cache::default(),
             live: Mutex::default(),
             progress: watch::Sender::default(),
+            untransformed: AtomicU64::new(0),
             undecodable: AtomicU64::new(0),
             decoded,
             task: Mutex::default(),
@@ -228,6 +230,7 @@ impl Informer {
             lists: live.lists,
             relists: live.relists,
             skipped: live.skipped,
+            untransformed: self.untransformed.load(Ordering::Relaxed),
             undecodable: self.undecodable.load(Ordering::Relaxed),
             bytes,
             held_bytes,

@@ -76,7 +76,7 @@ struct Task<'a> {
     session: Session,
     clock: Clock,
     source: Source,
-    intake: Intake,
+    intake: Intake<'a>,
     // The items of the pages that have arrived in full; the cache gets them with the last page.
     list: Vec<Arc<StoredObject>>,
     // The items of the page that has just arrived.
@@ -96,7 +96,7 @@ impl<'a> Task<'a> {
             session,
             clock: Clock::new(),
             source: Source::new(informer.client.clone(), informer.target.clone(), config.read_timeout),
-            intake: Intake::new(&informer.target, config),
+            intake: Intake::new(informer),
             list: Vec::new(),
             page: Vec::new(),
             watch: None,

@@ -7,6 +7,7 @@ use futures::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DynamicObject, ListParams, ObjectMeta, PostParams};
 use kubehandler::{DefaultHandler, InformerConfig, Representation, SharedInformer};
+use serde_json::json;
 
 use super::support::{Running, World, eventually, on_both};
 
@@ -115,5 +116,61 @@ fn each_representation_decodes_an_object_that_is_in_use_once() {
             assert_eq!(before.data.as_ref().expect("data")["value"], "1");
             running.stop().await;
         }
+    });
+}
+
+#[test]
+fn dropped_fields_are_nowhere_to_be_read() {
+    on_both(async |world| {
+        let pointers = ["/data/secret", "/metadata/labels/l~1x", "/metadata/annotations"];
+        let config = world.config().drop_fields(pointers).expect("pointers");
+        let maps: SharedInformer<ConfigMap> = world.informers.configured(config);
+        let running = running(world, &maps).await;
+        world.create("a", "1").await;
+        let patch = json!({
+            "metadata": {"labels": {"l/x": "1", "y": "2"}, "annotations": {"z": "3"}},
+            "data": {"secret": "s3cret"},
+        });
+        world.patch("a", patch).await;
+        eventually("the change is there", || {
+            let map = maps.get(&world.key("a")).and_then(Result::ok);
+            map.is_some_and(|map| map.metadata.labels == Some(BTreeMap::from([("y".to_owned(), "2".to_owned())])))
+        })
+        .await;
+        let map = maps.get(&world.key("a")).expect("it is there").expect("it decodes");
+        assert_eq!(map.data, Some(BTreeMap::from([("value".to_owned(), "1".to_owned())])));
+        assert_eq!(map.metadata.annotations, None);
+        running.stop().await;
+    });
+}
+
+#[test]
+fn a_transform_edits_what_all_readers_see_and_what_it_cannot_edit_is_held_as_it_came() {
+    on_both(async |world| {
+        for name in ["a", "panics", "renames"] {
+            world.create(name, "1").await;
+        }
+        let edit = |map: &mut ConfigMap| match map.metadata.name.as_deref() {
+            Some("panics") => panic!("no"),
+            Some("renames") => map.metadata.name = Some("other".to_owned()),
+            _ => map.data = Some(BTreeMap::from([("edited".to_owned(), "yes".to_owned())])),
+        };
+        let config = world.config().transform(edit);
+        let maps: SharedInformer<ConfigMap> = world.informers.configured(config.clone());
+        let same: SharedInformer<ConfigMap> = world.informers.configured(config);
+        assert!(same.conflict().is_none(), "the same function");
+        let other: SharedInformer<ConfigMap> = world.informers.configured(world.config().transform(edit));
+        assert!(other.conflict().is_some(), "functions cannot be compared");
+        let running = running(world, &maps).await;
+        let data = |name: &str| {
+            let map = maps.get(&world.key(name)).expect("it is there").expect("it decodes");
+            map.data.clone().expect("data").into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (data("a"), data("panics"), data("renames")),
+            (vec!["edited".into()], vec!["value".into()], vec!["value".into()])
+        );
+        assert_eq!(maps.status().untransformed, 2);
+        running.stop().await;
     });
 }
