@@ -88,7 +88,7 @@ impl Cuts {
             Some(b'{') => {
                 for field in json::fields(text) {
                     match self.below(|name| field.is(text, name)) {
-                        Some(below) if below.0.is_empty() => continue,
+                        Some(below) if below.0.is_empty() => {}
                         Some(below) => {
                             part(out, '{');
                             out.push_str(&text[field.key.clone()]);
@@ -106,7 +106,7 @@ impl Cuts {
             Some(b'[') => {
                 for (at, element) in json::elements(text).enumerate() {
                     match self.below(|name| name == "*" || name.parse() == Ok(at)) {
-                        Some(below) if below.0.is_empty() => continue,
+                        Some(below) if below.0.is_empty() => {}
                         Some(below) => {
                             part(out, '[');
                             below.write(&text[element], out);

@@ -93,7 +93,7 @@ impl StoredObject {
         let raw_metadata = envelope.metadata.ok_or(MetadataError::NotAnObject)?;
         let metadata: Metadata<'_> = serde_json::from_str(raw_metadata.get()).map_err(|error| refused(&error))?;
         let types = (lacks_text(envelope.api_version) || lacks_text(envelope.kind)).then_some(types);
-        let replaced = types.and_then(|_| envelope.api_version).into_iter().chain(types.and_then(|_| envelope.kind));
+        let replaced = types.and(envelope.api_version).into_iter().chain(types.and(envelope.kind));
         let cut = replaced.chain(metadata.managed_fields.filter(|_| !keep_managed_fields)).collect();
         Ok(Self {
             key: key(&metadata)?,
