@@ -101,8 +101,8 @@ mod tests {
     fn object(number: usize, len: usize) -> Arc<StoredObject> {
         let types = TypeMeta { api_version: "v1".into(), kind: "ConfigMap".into() };
         let word = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let data: String =
-            (0..len / 40).map(|at| format!("line {at} of what all of them say {:x};", word % (at + 1))).collect();
+        let line = |at: usize| format!("line {at} of what all of them say {:x};", word % (at + 1));
+        let data = (0..len / 40).map(line).collect::<Vec<_>>().concat();
         let text = format!(r#"{{"metadata":{{"name":"o-{number}","uid":"{word:x}"}},"data":{{"d":"{data}"}}}}"#);
         Arc::new(StoredObject::parse(text.as_bytes(), &types, false).unwrap())
     }
@@ -114,7 +114,9 @@ mod tests {
         let due = packer.wants_training();
         if due {
             packer.train(objects);
-            objects.iter().for_each(|object| object.pack(packer));
+            for object in &*objects {
+                object.pack(packer);
+            }
         }
         due
     }
@@ -158,7 +160,9 @@ mod tests {
         let mut packer = Packer::beginning_at(20_000);
         for _ in 0..100 {
             let mut objects: Vec<_> = (0..9).map(|number| object(number, 800)).collect();
-            objects.iter().for_each(|object| packer.take(object));
+            for object in &objects {
+                packer.take(object);
+            }
             if packer.wants_training() {
                 packer.train(&objects);
             }
