@@ -72,6 +72,7 @@ pub struct InformerConfig {
     pub(crate) keep_managed_fields: bool,
     pub(crate) representation: Representation,
     pub(crate) decoded_cache: usize,
+    pub(super) compress_above: usize,
     pub(super) transform: Transform,
     pub(crate) page_size: Option<NonZeroU32>,
     pub(crate) watch_timeout: Duration,
@@ -92,6 +93,7 @@ impl Default for InformerConfig {
             keep_managed_fields: false,
             representation: Representation::default(),
             decoded_cache: 8_000_000,
+            compress_above: 2 << 20,
             transform: Transform::default(),
             page_size: NonZeroU32::new(500),
             watch_timeout: Duration::from_secs(5 * 60),
@@ -160,6 +162,14 @@ impl InformerConfig {
     #[must_use]
     pub fn decoded_cache(mut self, bytes: usize) -> Self {
         self.decoded_cache = bytes;
+        self
+    }
+
+    /// From how many bytes of JSON on objects are compressed, by a dictionary trained on them: 2 MiB by default,
+    /// `usize::MAX` for never. A dictionary and what it takes to use it need about 1 MB.
+    #[must_use]
+    pub fn compress_above(mut self, bytes: usize) -> Self {
+        self.compress_above = bytes;
         self
     }
 
@@ -282,6 +292,7 @@ impl InformerConfig {
         compare("keep_managed_fields", &self.keep_managed_fields, &other.keep_managed_fields);
         compare("representation", &self.representation, &other.representation);
         compare("decoded_cache", &self.decoded_cache, &other.decoded_cache);
+        compare("compress_above", &self.compress_above, &other.compress_above);
         compare("transform", &self.transform, &other.transform);
         let page = |config: &Self| config.page_size.map_or(0, NonZeroU32::get);
         compare("page_size", &page(self), &page(other));

@@ -10,6 +10,8 @@ mod config;
 mod connection;
 mod error;
 mod factory;
+#[cfg(all(test, not(shuttle)))]
+mod fuzz;
 mod intake;
 mod machine;
 #[cfg(all(test, shuttle))]
