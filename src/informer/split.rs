@@ -185,7 +185,9 @@ impl ListSplitter {
             "metadata" => self.meta = Some(serde_json::from_slice(value).map_err(|_| NOT_A_LIST)?),
             "items" if value.as_ref() == b"null" => self.has_items = true,
             "items" => return Err(NOT_A_LIST),
-            _ => {}
+            // Nobody reads it, but damage here says that there may be more.
+            _ if str::from_utf8(value).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok()) => {}
+            _ => return Err(NOT_A_LIST),
         }
         self.at = At::AfterField;
         Ok(())
@@ -362,6 +364,7 @@ mod tests {
             r#"{"items":[],"metadata":{"resourceVersion":7}}"#,
             r#"{"items" []}"#,
             "{items:[]}",
+            r#"{"kind":tru,"items":[],"metadata":{"resourceVersion":"7"}}"#,
         ] {
             for size in [1, 1000] {
                 assert!(matches!(split(body, size), Err(Damage::Malformed(_))), "{body}");
