@@ -183,7 +183,7 @@ proptest! {
 
         let taken = list(pieces(&body, &sizes));
         let Ok(sent) = reference(&body) else {
-            prop_assert!(taken.is_none() || reference(&body) == Err(true), "what is no JSON was taken");
+            prop_assert!(taken.is_none() || reference(&body) == Err(true), "what is no JSON was taken: {}", String::from_utf8_lossy(&body));
             return Ok(());
         };
         // A list whose metadata or items stand there twice, or whose metadata are not what they should be, may be refused.
