@@ -23,7 +23,7 @@ mod task;
 #[cfg(all(test, not(shuttle)))]
 mod tests;
 
-pub use config::{InformerConfig, OnMissing, RetryInterval};
+pub use config::{InformerConfig, ListMode, OnMissing, RetryInterval};
 pub use error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
 pub use factory::InformerFactory;
 pub(crate) use machine::RETRY_AFTER_MAX;
