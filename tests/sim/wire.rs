@@ -174,14 +174,14 @@ impl Wire {
     /// An event is about to be passed on. False if it cannot be read: then the rest of the watch cannot, either.
     fn event(&self, informer: usize, initial: &mut Option<BTreeMap<String, Object>>, line: &Bytes) -> bool {
         let Ok(event) = serde_json::from_slice::<Value>(line) else { return false };
-        match initial {
-            Some(objects) if collect(objects, &event) => {
-                let objects = std::mem::take(objects).into_values().collect();
-                *initial = None;
-                self.list(informer, objects);
-            }
-            Some(_) => {}
-            None => self.read(informer, &event, line),
+        let Some(objects) = initial else {
+            self.read(informer, &event, line);
+            return true;
+        };
+        if collect(objects, &event) {
+            let objects = std::mem::take(objects).into_values().collect();
+            *initial = None;
+            self.list(informer, objects);
         }
         true
     }
