@@ -27,7 +27,7 @@ mod task;
 mod tests;
 mod transform;
 
-pub use config::{InformerConfig, OnMissing, Representation, RetryInterval};
+pub use config::{InformerConfig, ListMode, OnMissing, Representation, RetryInterval};
 pub use error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
 pub use factory::InformerFactory;
 pub(crate) use machine::RETRY_AFTER_MAX;
