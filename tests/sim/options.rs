@@ -5,7 +5,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use kubehandler::{BackoffConfig, ListMode, RetryLimit};
+use kubehandler::{BackoffConfig, ListMode, Representation, RetryLimit};
 use kubehandler_testkit::InitialEvents;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt as _, SeedableRng as _};
@@ -138,6 +138,10 @@ pub(crate) struct Options {
     pub(crate) list_mode: ListMode,
     /// What the server makes of a list as a stream.
     pub(crate) initial_events: InitialEvents,
+    pub(crate) representation: Representation,
+    /// From how many bytes on objects are compressed. A few objects are more than the least.
+    pub(crate) compress_above: usize,
+    pub(crate) decoded_cache: usize,
     pub(crate) watch_timeout: Duration,
     pub(crate) watch_grace: Duration,
     pub(crate) read_timeout: Duration,
@@ -201,6 +205,9 @@ impl Options {
             replay: one_of(&[0.0, 0.0, 0.3], rng),
             list_mode: NonZeroU32::new(one_of(&[0, 2, 500], rng)).map_or(ListMode::Unpaged, ListMode::Paged),
             initial_events: InitialEvents::Send,
+            representation: Representation::Compact,
+            compress_above: usize::MAX,
+            decoded_cache: 0,
             watch_timeout: Duration::from_secs(one_of(&[5, 20, 60], rng)),
             watch_grace: Duration::from_secs(one_of(&[1, 5], rng)),
             read_timeout: Duration::from_secs(one_of(&[5, 20], rng)),
@@ -221,6 +228,16 @@ impl Options {
             let (send, refuse, ignore) = (InitialEvents::Send, InitialEvents::Refuse, InitialEvents::Ignore);
             self.initial_events = one_of(&[send, send, send, send, refuse, ignore], &mut rng);
         }
+    }
+
+    /// Lets each way to hold objects be seen: compressed by dictionaries that follow each other quickly, plain, decoded lately
+    /// or for good. None of it may show.
+    pub(crate) fn draw_representation(&mut self, seed: u64) {
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x0b1e_c7ed);
+        self.representation =
+            one_of(&[Representation::Compact, Representation::Compact, Representation::Typed], &mut rng);
+        self.compress_above = one_of(&[1, 1_000, usize::MAX], &mut rng);
+        self.decoded_cache = one_of(&[0, 10_000, 8_000_000], &mut rng);
     }
 
     /// How long the world may need, at most, to come to rest once nothing goes wrong any more.

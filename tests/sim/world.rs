@@ -62,6 +62,7 @@ pub(crate) fn live(seed: u64) -> Lived {
         let mut options = Options::draw(&mut rng);
         if regressions::SEEDS.iter().all(|(known, _)| *known != seed) {
             options.draw_streams(seed);
+            options.draw_representation(seed);
         }
         let mut world = World::new(options, &mut rng);
         world.live(&mut rng).await;
@@ -201,6 +202,9 @@ impl World {
             .namespace("default")
             .label_selector(if target.selector { "team=red" } else { "" })
             .list_mode(self.options.list_mode)
+            .representation(self.options.representation)
+            .compress_above(self.options.compress_above)
+            .decoded_cache(self.options.decoded_cache)
             .watch_timeout(self.options.watch_timeout)
             .watch_grace(self.options.watch_grace)
             .read_timeout(self.options.read_timeout)
