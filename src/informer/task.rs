@@ -129,6 +129,14 @@ impl<'a> Task<'a> {
                     Err(error) => Some(self.watch_failed(error)),
                 };
             }
+            Action::Probe => {
+                let newest = self.source.newest().await;
+                // The words for the case that the machine takes it for a failure.
+                let detail =
+                    "the server's newest version is older than the last one seen: was it restored from a backup?";
+                self.failure = Some(self.failed(Kind::TooNew, detail));
+                Input::Newest { version: newest.as_deref().map(ResourceVersion::new) }
+            }
             Action::Sleep { until } => {
                 self.clock.sleep_until(until).await;
                 Input::Tick
@@ -351,7 +359,7 @@ impl<'a> Task<'a> {
         let state = match action {
             Action::List(_) => InformerState::Listing,
             Action::Watch(_) | Action::Read { .. } if machine.is_streaming() => InformerState::Streaming,
-            Action::Watch(_) | Action::Read { .. } => InformerState::Watching,
+            Action::Watch(_) | Action::Read { .. } | Action::Probe => InformerState::Watching,
             Action::Sleep { until } => {
                 let since = machine.failing_since().unwrap_or_else(|| self.clock.now());
                 let why = self.failure.clone().unwrap_or_else(|| self.ended_at_once());

@@ -431,6 +431,7 @@ fn an_input_that_does_not_belong_to_the_action_changes_nothing() {
             initial(true),
             initial(false),
             initial_end(77),
+            Input::Newest { version: None },
         ]
     };
     let listing: Prepare = || bench(default());
@@ -453,7 +454,7 @@ fn an_input_that_does_not_belong_to_the_action_changes_nothing() {
         ("opening a stream", opening_stream, &[3, 7]),
         ("streaming", streaming, &[0, 5, 6, 7, 8, 9, 10]),
         // The bookmark that ends a list may come twice.
-        ("watching", watching, &[0, 4, 5, 6, 7, 10]),
+        ("watching", watching, &[0, 4, 5, 6, 7, 10, 11]),
         ("waiting", waiting, &[0]),
     ] {
         for (at, input) in inputs().into_iter().enumerate().filter(|(at, _)| !own.contains(at)) {
