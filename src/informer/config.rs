@@ -39,7 +39,7 @@ pub enum ListMode {
 
 impl ListMode {
     /// What takes the place of a mode that does not work.
-    pub(crate) const PAGED: Self = Self::Paged(NonZeroU32::new(500).unwrap());
+    pub(crate) const PAGED: Self = Self::Paged(NonZeroU32::MIN.saturating_add(499));
 }
 
 impl Default for ListMode {

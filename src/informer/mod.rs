@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod error;
 mod factory;
+mod frame;
 mod machine;
 #[cfg(all(test, shuttle))]
 pub(crate) mod races;

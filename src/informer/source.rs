@@ -403,3 +403,36 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::informer::target::Resource;
+
+    #[test]
+    fn a_version_that_is_too_large_is_known_in_each_of_its_shapes_and_so_is_the_wait_that_is_asked_for() {
+        let resource = Resource::of::<k8s_openapi::api::core::v1::ConfigMap>(&());
+        let (namespace, label_selector, field_selector) = (None, None, None);
+        let target = Target { resource, namespace, label_selector, field_selector, metadata_only: false };
+        for (body, kind, wait) in [
+            (
+                r#"{"message":"Timeout: Too large resource version: 9, current: 5","reason":"Timeout","code":504,
+                "details":{"causes":[{"reason":"ResourceVersionTooLarge","message":"Too large resource version"}],"retryAfterSeconds":1}}"#,
+                Kind::TooNew,
+                Some(1),
+            ),
+            // Before Kubernetes 1.17, and then without the words.
+            (r#"{"message":"Too large resource version: 9, current: 5","code":504}"#, Kind::TooNew, None),
+            (r#"{"message":"x","details":{"causes":[{"reason":"ResourceVersionTooLarge"}]}}"#, Kind::TooNew, None),
+            (r#"{"message":"request did not complete","reason":"Timeout","code":504}"#, Kind::Server, None),
+            (r#"{"reason":"Timeout","details":{"retryAfterSeconds":7}}"#, Kind::Server, Some(7)),
+        ] {
+            let status: Status = serde_json::from_str(body).unwrap();
+            for error in [status_error(Verb::List, &target, 504, &status), event_error(Verb::Stream, &target, &status)]
+            {
+                assert_eq!(error.error.kind(), kind, "{body}");
+                assert_eq!(error.retry_after, wait.map(Duration::from_secs), "{body}");
+            }
+        }
+    }
+}

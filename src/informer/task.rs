@@ -15,10 +15,11 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::error::{InformerError, InformerErrorKind as Kind, Verb};
+use super::frame::{self, Frame};
 use super::machine::{Action, Effect, Input, Machine, Notice, PageRequest, Step, WatchFrom, WatchRequest};
 use super::shared::{Informer, Live, Progress};
 use super::source::{self, Read, RequestError, Source, WatchBody, damaged};
-use super::split::{self, Damage, Frame};
+use super::split::Damage;
 use super::status::InformerState;
 use crate::cache::{Leftovers, MetadataError, Session, StoredObject, TypeMeta};
 use crate::clock::Clock;
@@ -204,7 +205,7 @@ impl<'a> Task<'a> {
             Read::Frame(text) => text,
         };
         let (target, verb) = (&self.informer.target, watch.verb);
-        let frame = split::frame(&text).map_err(|damage| damaged(verb, target, damage))?;
+        let frame = frame::frame(&text).map_err(|damage| damaged(verb, target, damage))?;
         let (raw, sort) = match frame {
             Frame::Added(raw) => (raw, Sort::Added),
             Frame::Modified(raw) => (raw, Sort::Modified),

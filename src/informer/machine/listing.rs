@@ -239,14 +239,11 @@ impl Machine {
     fn stream_failed(&mut self, failure: Failure, doubtful: bool, now: Timestamp, rng: &mut impl Rng) -> Step {
         self.list_failures = self.list_failures.saturating_add(1);
         let is_over = match failure.kind {
-            Kind::Rejected => true,
-            Kind::Unreachable
-            | Kind::Expired
-            | Kind::TooNew
-            | Kind::Server
-            | Kind::Stalled
-            | Kind::Truncated
-            | Kind::Malformed => doubtful && self.mode_failed(),
+            // Without an answer in time, one that is held back until it is complete is as likely as a dead connection.
+            Kind::Rejected | Kind::Stalled => true,
+            Kind::Unreachable | Kind::Expired | Kind::TooNew | Kind::Server | Kind::Truncated | Kind::Malformed => {
+                doubtful && self.mode_failed()
+            }
             Kind::Tls | Kind::Unauthorized | Kind::Forbidden | Kind::Missing | Kind::Busy => false,
         };
         if is_over {
