@@ -11,6 +11,9 @@ mod connection;
 mod error;
 mod factory;
 mod frame;
+#[cfg(all(test, not(shuttle)))]
+mod fuzz;
+mod intake;
 mod machine;
 #[cfg(all(test, shuttle))]
 pub(crate) mod races;
@@ -23,8 +26,9 @@ mod target;
 mod task;
 #[cfg(all(test, not(shuttle)))]
 mod tests;
+mod transform;
 
-pub use config::{InformerConfig, ListMode, OnMissing, RetryInterval};
+pub use config::{InformerConfig, ListMode, OnMissing, Representation, RetryInterval};
 pub use error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
 pub use factory::InformerFactory;
 pub(crate) use machine::RETRY_AFTER_MAX;
@@ -33,3 +37,4 @@ pub(crate) use shared::{Informer, Subscription};
 pub(crate) use single::Answer;
 pub(crate) use source::RequestError;
 pub use status::{InformerState, InformerStatus};
+pub use transform::PointerError;

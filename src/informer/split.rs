@@ -180,11 +180,13 @@ impl ListSplitter {
 
     /// Reads the value of a field other than the array of items.
     fn value(&mut self, value: &Bytes) -> Result<(), Damage> {
+        let value = str::from_utf8(value).map_err(|_| NOT_A_LIST)?;
         match self.field.as_str() {
-            "metadata" => self.meta = Some(serde_json::from_slice(value).map_err(|_| NOT_A_LIST)?),
-            "items" if value.as_ref() == b"null" => self.has_items = true,
+            "metadata" => self.meta = Some(serde_json::from_str(value).map_err(|_| NOT_A_LIST)?),
+            "items" if value == "null" => self.has_items = true,
             "items" => return Err(NOT_A_LIST),
-            _ => {}
+            // Nobody reads it, but damage here says that there may be more.
+            _ => drop(serde_json::from_str::<IgnoredAny>(value).map_err(|_| NOT_A_LIST)?),
         }
         self.at = At::AfterField;
         Ok(())
@@ -318,6 +320,7 @@ mod tests {
             r#"{"items":[],"metadata":{"resourceVersion":7}}"#,
             r#"{"items" []}"#,
             "{items:[]}",
+            r#"{"kind":tru,"items":[],"metadata":{"resourceVersion":"7"}}"#,
         ] {
             for size in [1, 1000] {
                 assert!(matches!(split(body, size), Err(Damage::Malformed(_))), "{body}");

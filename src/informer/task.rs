@@ -16,12 +16,13 @@ use tracing::{debug, error, info, warn};
 
 use super::error::{InformerError, InformerErrorKind as Kind, Verb};
 use super::frame::{self, Frame};
+use super::intake::Intake;
 use super::machine::{Action, Effect, Input, Machine, Notice, PageRequest, Step, WatchFrom, WatchRequest};
 use super::shared::{Informer, Live, Progress};
 use super::source::{self, Read, RequestError, Source, WatchBody, damaged};
 use super::split::Damage;
 use super::status::InformerState;
-use crate::cache::{Leftovers, MetadataError, Session, StoredObject, TypeMeta};
+use crate::cache::{Leftovers, MetadataError, Session, StoredObject};
 use crate::clock::Clock;
 
 /// Lists and watches until `session` ends.
@@ -37,6 +38,7 @@ pub(super) async fn run(informer: Arc<Informer>, session: Session) {
         let step = machine.step(input, task.clock.now(), &mut rng);
         let Some(next) = task.follow(&machine, step) else { return };
         task.finish_changes().await;
+        task.train_if_due().await;
         action = next;
     }
 }
@@ -84,7 +86,7 @@ struct Task<'a> {
     session: Session,
     clock: Clock,
     source: Source,
-    types: TypeMeta,
+    intake: Intake<'a>,
     // The items of the pages that have arrived in full; the cache gets them with the last page.
     list: Vec<Arc<StoredObject>>,
     // The items of the page that has just arrived.
@@ -106,7 +108,7 @@ impl<'a> Task<'a> {
             session,
             clock: Clock::new(),
             source: Source::new(informer.client.clone(), informer.target.clone(), config.read_timeout),
-            types: informer.target.types(),
+            intake: Intake::new(informer),
             list: Vec::new(),
             page: Vec::new(),
             watch: None,
@@ -150,11 +152,11 @@ impl<'a> Task<'a> {
         let mut body = self.source.list(request).await?;
         let mut position = self.list.len();
         while let Some(item) = body.next().await? {
-            match StoredObject::parse(&item, &self.types, self.informer.config.keep_managed_fields) {
+            match self.intake.read(&item) {
                 Ok(object) => {
                     // What has not changed keeps its place in memory: a list never doubles the cache.
                     let held = self.informer.cache.unchanged(object.key(), object.life(), object.version());
-                    self.page.push(held.unwrap_or_else(|| Arc::new(object)));
+                    self.page.push(held.unwrap_or_else(|| self.intake.keep(object)));
                 }
                 Err(MetadataError::Syntax) => {
                     let damage = Damage::Malformed("an item of the list is not valid JSON");
@@ -163,6 +165,8 @@ impl<'a> Task<'a> {
                 Err(error) => self.skip(&format!("item {position} of the list"), &error),
             }
             position += 1;
+            let collected = || self.list.iter().chain(&self.page);
+            self.intake.train_if_due(|| all_objects(self.informer, collected())).await;
             // Lets others run, and this task be ended, though the whole page may be here already.
             consume_budget().await;
         }
@@ -217,8 +221,7 @@ impl<'a> Task<'a> {
                 return Err(source::event_error(verb, target, &status));
             }
         };
-        let keep_managed_fields = self.informer.config.keep_managed_fields;
-        match StoredObject::parse(raw.as_bytes(), &self.types, keep_managed_fields) {
+        match self.intake.read(raw.as_bytes()) {
             Ok(object) => Ok(self.event(object, sort)),
             Err(MetadataError::Syntax) => {
                 let damage = Damage::Malformed("an object of the watch is not valid JSON");
@@ -247,7 +250,7 @@ impl<'a> Task<'a> {
     /// Takes what a frame says of an object. `None` if the session has ended.
     fn event(&mut self, object: StoredObject, sort: Sort) -> Option<Input> {
         let Some(stream) = &mut self.stream else {
-            let object = Arc::new(object);
+            let object = self.intake.keep(object);
             return self.apply(if sort == Sort::Gone { Event::Gone(object) } else { Event::Present(object) });
         };
         let held = stream.get(object.key());
@@ -257,10 +260,17 @@ impl<'a> Task<'a> {
             } else {
                 // As with the items of a list.
                 let kept = self.informer.cache.unchanged(object.key(), object.life(), object.version());
-                stream.insert(object.key().clone(), kept.unwrap_or_else(|| Arc::new(object)));
+                stream.insert(object.key().clone(), kept.unwrap_or_else(|| self.intake.keep(object)));
             }
         }
         Some(Input::InitialEvent { is_added: sort == Sort::Added })
+    }
+
+    /// Compresses what the cache holds by a new dictionary, if it is time to.
+    async fn train_if_due(&mut self) {
+        let stream = || self.stream.iter().flat_map(BTreeMap::values);
+        let collected = || self.list.iter().chain(&self.page).chain(stream());
+        self.intake.train_if_due(|| all_objects(self.informer, collected())).await;
     }
 
     fn apply(&mut self, event: Event<StoredObject>) -> Option<Input> {
@@ -418,6 +428,16 @@ impl<'a> Task<'a> {
         let verb = if self.stream.is_some() { Verb::Stream } else { Verb::Watch };
         InformerError::new(verb, &self.informer.target, kind, detail)
     }
+}
+
+/// All objects that an informer holds: those of its cache, and those of a list that is under way.
+fn all_objects<'o>(
+    informer: &Informer,
+    collected: impl Iterator<Item = &'o Arc<StoredObject>>,
+) -> Vec<Arc<StoredObject>> {
+    let mut objects = informer.cache.objects();
+    objects.extend(collected.cloned());
+    objects
 }
 
 #[cfg(all(test, not(shuttle)))]
