@@ -291,8 +291,8 @@ impl InformerConfig {
         self
     }
 
-    /// How long the server may take to begin an answer, and how long a list may then stay silent: 60 s by default,
-    /// the server's own limit for a list.
+    /// How long the server may take to begin an answer, and how long a list may then stay silent, or a list as a stream
+    /// bring no new object: 60 s by default, the server's own limit for a list.
     #[must_use]
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = timeout;

@@ -106,7 +106,7 @@ enum State {
     Opening { timeout: Duration },
     /// A watch runs. Next: Opening (resume), Listing, or Waiting.
     Watching(Watching),
-    /// Waits before another attempt. Next: Listing, OpeningStream or Opening.
+    /// Waits before another attempt. Next: Listing, `OpeningStream` or Opening.
     Waiting { until: Timestamp, then: Then },
 }
 
