@@ -44,7 +44,7 @@ pub enum ListMode {
 
 impl ListMode {
     /// What takes the place of a mode that does not work.
-    pub(crate) const PAGED: Self = Self::Paged(NonZeroU32::new(500).unwrap());
+    pub(crate) const PAGED: Self = Self::Paged(NonZeroU32::MIN.saturating_add(499));
 }
 
 impl Default for ListMode {
@@ -291,8 +291,8 @@ impl InformerConfig {
         self
     }
 
-    /// How long the server may take to begin an answer, and how long a list may then stay silent: 60 s by default,
-    /// the server's own limit for a list.
+    /// How long the server may take to begin an answer, and how long a list may then stay silent, or a list as a stream
+    /// bring no new object: 60 s by default, the server's own limit for a list.
     #[must_use]
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = timeout;

@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod error;
 mod factory;
+mod frame;
 #[cfg(all(test, not(shuttle)))]
 mod fuzz;
 mod intake;
