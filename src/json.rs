@@ -110,45 +110,53 @@ impl Field {
 }
 
 /// The fields of `object`, the text of one JSON object, in the order in which they stand.
-pub(crate) fn fields(object: &str) -> Fields<'_> {
-    let at = object.find('{').map_or(object.len(), |open| open + 1);
-    Fields { object, at }
+pub(crate) fn fields(object: &str) -> impl Iterator<Item = Field> {
+    let mut walk = Walk::behind(object, '{');
+    std::iter::from_fn(move || {
+        walk.skip(b',');
+        if walk.text.as_bytes().get(walk.at) != Some(&b'"') {
+            return None;
+        }
+        let key = walk.value()?;
+        walk.skip(b':');
+        Some(Field { key, value: walk.value()? })
+    })
 }
 
-/// Walks over the fields of an object; see [`fields`].
+/// Where the elements of `array`, the text of one JSON array, lie in it.
+pub(crate) fn elements(array: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut walk = Walk::behind(array, '[');
+    std::iter::from_fn(move || {
+        walk.skip(b',');
+        if matches!(walk.text.as_bytes().get(walk.at), None | Some(b']')) { None } else { walk.value() }
+    })
+}
+
+/// A place between the values of an array or an object.
 #[derive(Debug)]
-pub(crate) struct Fields<'a> {
-    object: &'a str,
+struct Walk<'a> {
+    text: &'a str,
     at: usize,
 }
 
-impl Fields<'_> {
+impl<'a> Walk<'a> {
+    /// Just behind the first `open`.
+    fn behind(text: &'a str, open: char) -> Self {
+        Self { text, at: text.find(open).map_or(text.len(), |open| open + 1) }
+    }
+
     /// Skips white space and `separator`, where it stands.
     fn skip(&mut self, separator: u8) {
-        let rest = self.object.as_bytes()[self.at..].iter();
+        let rest = self.text.as_bytes()[self.at..].iter();
         self.at += rest.take_while(|&&byte| is_space(byte) || byte == separator).count();
     }
 
     /// The value that begins here.
     fn value(&mut self) -> Option<Range<usize>> {
         let start = self.at;
-        let length = ValueScan::default().feed(&self.object.as_bytes()[start..])?;
+        let length = ValueScan::default().feed(&self.text.as_bytes()[start..])?;
         self.at = start + length;
         Some(start..self.at)
-    }
-}
-
-impl Iterator for Fields<'_> {
-    type Item = Field;
-
-    fn next(&mut self) -> Option<Field> {
-        self.skip(b',');
-        if self.object.as_bytes().get(self.at) != Some(&b'"') {
-            return None;
-        }
-        let key = self.value()?;
-        self.skip(b':');
-        Some(Field { key, value: self.value()? })
     }
 }
 
@@ -193,11 +201,22 @@ mod tests {
         assert_eq!(fields("{}").count(), 0);
     }
 
+    #[test]
+    fn elements_are_found_with_and_without_white_space() {
+        let array = r#" [ 1 ,{"a":[2]},"]", true,null ]"#;
+        let found: Vec<_> = elements(array).map(|element| &array[element]).collect();
+        assert_eq!(found, ["1", r#"{"a":[2]}"#, r#""]""#, "true", "null"]);
+        assert_eq!(elements("[ ]").count(), 0);
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_the_walk_panic(text in "[\\[\\]{}\",:\\\\ a1ü]{0,40}") {
             for field in fields(&text) {
                 let _ = field.is(&text, "a");
+            }
+            for element in elements(&text) {
+                let _ = &text.as_bytes()[element];
             }
             ValueScan::default().feed(text.as_bytes());
         }

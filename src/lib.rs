@@ -93,7 +93,7 @@ pub use event_loop::{
 };
 pub use informer::{
     InformerConfig, InformerError, InformerErrorKind, InformerFactory, InformerState, InformerStatus, OnMissing,
-    OptionsConflict, RetryInterval, SharedInformer, SyncError,
+    OptionsConflict, PointerError, Representation, RetryInterval, SharedInformer, SyncError,
 };
 pub use kubehandler_core::queue::{BackoffConfig, Cause, Causes, RetryLimit};
 pub use kubehandler_core::{EventType, Life, ObjectKey};

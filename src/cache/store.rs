@@ -153,10 +153,17 @@ impl Cache {
         self.lock().store.len()
     }
 
-    /// How many objects there are, and how many bytes their JSON takes.
-    pub(crate) fn size(&self) -> (usize, usize) {
+    /// How many objects there are, how many bytes their JSON takes, and how many as it is held.
+    pub(crate) fn size(&self) -> (usize, usize, usize) {
         let inner = self.lock();
-        (inner.store.len(), inner.store.entries().map(|(_, entry)| entry.object.body_len()).sum())
+        let sizes = inner.store.entries().map(|(_, entry)| (entry.object.json_len(), entry.object.held_len()));
+        let (json, held) = sizes.fold((0, 0), |(json, held), (one, its)| (json + one, held + its));
+        (inner.store.len(), json, held)
+    }
+
+    /// All objects, sorted by key.
+    pub(crate) fn objects(&self) -> Vec<Arc<StoredObject>> {
+        self.lock().store.entries().map(|(_, entry)| Arc::clone(&entry.object)).collect()
     }
 
     /// Whether readers may rely on the content.
@@ -226,7 +233,7 @@ mod tests {
         assert!(!cache.replace(session, vec![object("a", "1")], left));
         assert!(!cache.start_without(session));
         assert_eq!(cache.apply(session, Event::Present(object("b", "2")), left), None);
-        assert_eq!((cache.size(), cache.is_synced()), ((0, 0), false));
+        assert_eq!((cache.size(), cache.is_synced()), ((0, 0, 0), false));
         let (_, first) = cache.subscribe(Arc::new(Silent));
         assert!(first);
         let next = cache.begin();

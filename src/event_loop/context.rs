@@ -129,7 +129,7 @@ impl<K> Context<K> {
     }
 }
 
-impl<K: DeserializeOwned> Context<K> {
+impl<K: DeserializeOwned + Send + Sync + 'static> Context<K> {
     /// The object as it was when the call began, or, in a `delete`, its last known state. Decoded at most once a call.
     ///
     /// # Errors

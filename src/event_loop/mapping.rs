@@ -28,7 +28,7 @@ pub(crate) struct Source {
 }
 
 /// A user's function, its type forgotten: whom an object concerns, or why there is no telling.
-pub(crate) type Function = dyn Fn(&Informer, &StoredObject) -> Result<Vec<ObjectKey>, String> + Send + Sync;
+pub(crate) type Function = dyn Fn(&Informer, &Arc<StoredObject>) -> Result<Vec<ObjectKey>, String> + Send + Sync;
 
 /// Whom an object concerns.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ impl Maps {
     /// By `function`, which is called under guard.
     pub(crate) fn by<C, F, I>(function: F) -> Self
     where
-        C: DeserializeOwned,
+        C: DeserializeOwned + Send + Sync + 'static,
         F: Fn(&C) -> I + Send + Sync + 'static,
         I: IntoIterator<Item = ObjectKey>,
     {

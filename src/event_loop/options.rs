@@ -211,7 +211,7 @@ impl HandlerOptions {
     /// ```
     pub fn maps_from<C, F, I>(self, informer: &SharedInformer<C>, map: F) -> Self
     where
-        C: DeserializeOwned,
+        C: DeserializeOwned + Send + Sync + 'static,
         F: Fn(&C) -> I + Send + Sync + 'static,
         I: IntoIterator<Item = ObjectKey>,
     {

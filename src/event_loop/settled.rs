@@ -112,7 +112,7 @@ mod tests {
             lane.informer.read(object.key(), |entry| entry.is_some_and(|entry| Arc::ptr_eq(&entry.object, object)))
         };
         let (shared, apart): (Vec<_>, Vec<_>) = kept.objects.values().partition(own);
-        (shared.len(), apart.len(), apart.iter().map(|object| object.body_len()).sum())
+        (shared.len(), apart.len(), apart.iter().map(|object| object.json_len()).sum())
     }
 
     async fn patch(api: &Api<ConfigMap>, name: &str, patch: serde_json::Value) {

@@ -3,6 +3,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::transform::{PointerError, Transform};
+
 /// What to do while the server does not know the kind, as when its `CustomResourceDefinition` is not installed yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -34,6 +39,20 @@ impl Default for RetryInterval {
     }
 }
 
+/// How an informer holds its objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Representation {
+    /// As the JSON that the server sent, compressed. The typed object is decoded when somebody asks; those decoded lately
+    /// are at hand ([`InformerConfig::decoded_cache`]).
+    #[default]
+    Compact,
+    /// Besides, each object stays decoded once somebody has asked for it, for as long as this state of it is held; of two
+    /// types over one informer the one asked for last. For those who list a large cache again and again: a decoded object
+    /// takes about six times its JSON.
+    Typed,
+}
+
 /// What an informer lists and watches, and how.
 ///
 /// Informers are shared by resource, namespace and selectors; all other options must then be equal
@@ -51,6 +70,9 @@ pub struct InformerConfig {
     pub(crate) label_selector: Option<String>,
     pub(crate) field_selector: Option<String>,
     pub(crate) keep_managed_fields: bool,
+    pub(crate) representation: Representation,
+    pub(crate) decoded_cache: usize,
+    pub(super) transform: Transform,
     pub(crate) page_size: Option<NonZeroU32>,
     pub(crate) watch_timeout: Duration,
     pub(crate) watch_grace: Duration,
@@ -68,6 +90,9 @@ impl Default for InformerConfig {
             label_selector: None,
             field_selector: None,
             keep_managed_fields: false,
+            representation: Representation::default(),
+            decoded_cache: 8_000_000,
+            transform: Transform::default(),
             page_size: NonZeroU32::new(500),
             watch_timeout: Duration::from_secs(5 * 60),
             watch_grace: Duration::from_secs(30),
@@ -120,6 +145,67 @@ impl InformerConfig {
     #[must_use]
     pub fn keep_managed_fields(mut self, keep: bool) -> Self {
         self.keep_managed_fields = keep;
+        self
+    }
+
+    /// How objects are held: compact by default.
+    #[must_use]
+    pub fn representation(mut self, representation: Representation) -> Self {
+        self.representation = representation;
+        self
+    }
+
+    /// How many bytes of decoded objects are held, the most recently used ones, where objects are held
+    /// [compact](Representation::Compact): 8 MB by default, 0 for none. What an object takes is estimated, as six times its JSON.
+    #[must_use]
+    pub fn decoded_cache(mut self, bytes: usize) -> Self {
+        self.decoded_cache = bytes;
+        self
+    }
+
+    /// Drops fields of each object before it is held: what nobody reads costs no memory, and what nobody should read is not there.
+    /// Each is a JSON pointer (RFC 6901), `/spec/template`; `*` stands for every element of an array,
+    /// `/spec/containers/*/env`. An object that has no such field is left as it is. Adds to what was named before.
+    ///
+    /// All readers see objects without these fields, selectors by label and mapping by owner included. The server still
+    /// sends them: [`PartialObjectMeta`](kube::core::PartialObjectMeta) asks for less.
+    ///
+    /// ```
+    /// use kubehandler::InformerConfig;
+    ///
+    /// let last_applied = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
+    /// let config = InformerConfig::new().drop_fields([last_applied, "/spec/containers/*/env"])?;
+    /// # let _ = config;
+    /// # Ok::<(), kubehandler::PointerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What is no pointer, and what names a part of an object's identity (type, name, namespace, uid, resourceVersion,
+    /// timestamps) or its finalizers.
+    pub fn drop_fields<'a>(mut self, pointers: impl IntoIterator<Item = &'a str>) -> Result<Self, PointerError> {
+        for pointer in pointers {
+            self.transform.cuts.add(pointer)?;
+        }
+        Ok(self)
+    }
+
+    /// Lets `edit` change each object before it is held, client-go's `SetTransform`; behind
+    /// [`drop_fields`](Self::drop_fields), and in place of an earlier function.
+    ///
+    /// Each object is decoded and written anew for it when it arrives, which costs several times what dropping fields does.
+    /// `K` is the type that is watched, or one that reads all of its fields: what it does not know is lost.
+    /// An object that does not fit `K`, on which the function panics, or whose name, namespace, uid, resourceVersion,
+    /// deletionTimestamp or finalizers it changed, is held **as the server sent it**: logged, and counted in
+    /// [`InformerStatus::untransformed`](crate::InformerStatus::untransformed). What must not be held is dropped by its pointer.
+    ///
+    /// Requests for one informer agree on the function if one config is the other's clone.
+    #[must_use]
+    pub fn transform<K, F>(mut self, edit: F) -> Self
+    where
+        K: DeserializeOwned + Serialize,
+        F: Fn(&mut K) + Send + Sync + 'static,
+    {
+        self.transform.edit(edit);
         self
     }
 
@@ -194,6 +280,9 @@ impl InformerConfig {
             }
         };
         compare("keep_managed_fields", &self.keep_managed_fields, &other.keep_managed_fields);
+        compare("representation", &self.representation, &other.representation);
+        compare("decoded_cache", &self.decoded_cache, &other.decoded_cache);
+        compare("transform", &self.transform, &other.transform);
         let page = |config: &Self| config.page_size.map_or(0, NonZeroU32::get);
         compare("page_size", &page(self), &page(other));
         compare("watch_timeout", &self.watch_timeout, &other.watch_timeout);

@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod error;
 mod factory;
+mod intake;
 mod machine;
 #[cfg(all(test, shuttle))]
 pub(crate) mod races;
@@ -22,8 +23,9 @@ mod target;
 mod task;
 #[cfg(all(test, not(shuttle)))]
 mod tests;
+mod transform;
 
-pub use config::{InformerConfig, OnMissing, RetryInterval};
+pub use config::{InformerConfig, OnMissing, Representation, RetryInterval};
 pub use error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
 pub use factory::InformerFactory;
 pub(crate) use machine::RETRY_AFTER_MAX;
@@ -32,3 +34,4 @@ pub(crate) use shared::{Informer, Subscription};
 pub(crate) use single::Answer;
 pub(crate) use source::RequestError;
 pub use status::{InformerState, InformerStatus};
+pub use transform::PointerError;

@@ -12,11 +12,11 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::config::{InformerConfig, OnMissing};
+use super::config::{InformerConfig, OnMissing, Representation};
 use super::error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
 use super::status::{InformerState, InformerStatus};
 use super::target::Target;
-use crate::cache::{Cache, DecodeError, Entry, Session, StoredObject, Subscriber, SubscriberId};
+use crate::cache::{Cache, DecodeError, Decoded, Entry, Session, StoredObject, Subscriber, SubscriberId};
 use crate::sync::{Arc, JoinHandle, Mutex, MutexGuard, spawn};
 
 /// Tells informers apart.
@@ -34,7 +34,10 @@ pub(crate) struct Informer {
     pub(super) cache: Cache,
     pub(super) live: Mutex<Live>,
     pub(super) progress: watch::Sender<Progress>,
+    pub(super) untransformed: AtomicU64,
     undecodable: AtomicU64,
+    // What was decoded lately, where the representation is the compact one.
+    decoded: Decoded,
     // Present while somebody subscribes.
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -74,6 +77,7 @@ impl Progress {
 impl Informer {
     pub(super) fn new(target: Target, config: InformerConfig, client: kube::Client, seed: u64) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        let decoded = Decoded::new(config.decoded_cache);
         Arc::new(Self {
             id: InformerId(NEXT.fetch_add(1, Ordering::Relaxed)),
             target,
@@ -83,7 +87,9 @@ impl Informer {
             cache: Cache::default(),
             live: Mutex::default(),
             progress: watch::Sender::default(),
+            untransformed: AtomicU64::new(0),
             undecodable: AtomicU64::new(0),
+            decoded,
             task: Mutex::default(),
         })
     }
@@ -113,6 +119,7 @@ impl Informer {
         }
         *self.lock_live() = Live::default();
         self.progress.send_replace(Progress::default());
+        self.decoded.clear();
         let task = task.take();
         task.inspect(JoinHandle::abort)
     }
@@ -172,11 +179,26 @@ impl Informer {
         }
     }
 
-    /// The typed object; failures are counted.
-    pub(crate) fn decode<K: DeserializeOwned>(&self, object: &StoredObject) -> Result<Arc<K>, DecodeError> {
-        object.decode().map(Arc::new).inspect_err(|_| {
+    /// The typed object, decoded now unless that was done lately; failures are counted.
+    pub(crate) fn decode<K>(&self, object: &Arc<StoredObject>) -> Result<Arc<K>, DecodeError>
+    where
+        K: DeserializeOwned + Send + Sync + 'static,
+    {
+        let found = match self.config.representation {
+            Representation::Compact => self.decoded.find(object),
+            Representation::Typed => object.kept(),
+        };
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        let typed = Arc::new(object.decode().inspect_err(|_| {
             self.undecodable.fetch_add(1, Ordering::Relaxed);
-        })
+        })?);
+        match self.config.representation {
+            Representation::Compact => self.decoded.insert(object, &typed),
+            Representation::Typed => object.keep(&typed),
+        }
+        Ok(typed)
     }
 
     /// Tells whether two handles mean one informer.
@@ -195,7 +217,7 @@ impl Informer {
     }
 
     pub(crate) fn status(&self) -> InformerStatus {
-        let (objects, bytes) = self.cache.size();
+        let (objects, bytes, held_bytes) = self.cache.size();
         let synced = self.cache.is_synced();
         let live = self.lock_live();
         InformerStatus {
@@ -208,8 +230,10 @@ impl Informer {
             lists: live.lists,
             relists: live.relists,
             skipped: live.skipped,
+            untransformed: self.untransformed.load(Ordering::Relaxed),
             undecodable: self.undecodable.load(Ordering::Relaxed),
             bytes,
+            held_bytes,
         }
     }
 
@@ -331,7 +355,7 @@ impl<K> SharedInformer<K> {
     }
 }
 
-impl<K: DeserializeOwned> SharedInformer<K> {
+impl<K: DeserializeOwned + Send + Sync + 'static> SharedInformer<K> {
     /// The object under `key`, decoded now; `None` if the cache has none.
     #[must_use]
     pub fn get(&self, key: &ObjectKey) -> Option<Result<Arc<K>, DecodeError>> {

@@ -26,10 +26,14 @@ pub struct InformerStatus {
     pub relists: u64,
     /// Items that could not be stored: not objects, or without a usable name.
     pub skipped: u64,
+    /// Objects that are or were held untransformed: [`InformerConfig::transform`](crate::InformerConfig::transform) says why.
+    pub untransformed: u64,
     /// Times that an object was asked for as a type that it does not fit.
     pub undecodable: u64,
-    /// Bytes of JSON that the cache holds.
+    /// Bytes of JSON that the cache holds, without what was cut out of it.
     pub bytes: usize,
+    /// Bytes that this JSON takes as it is held, mostly compressed.
+    pub held_bytes: usize,
 }
 
 /// What an informer is doing.

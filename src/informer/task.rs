@@ -14,12 +14,13 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::error::{InformerError, InformerErrorKind as Kind, Verb};
+use super::intake::Intake;
 use super::machine::{Action, Effect, Input, Machine, Notice, PageRequest, Step, WatchRequest};
 use super::shared::{Informer, Live, Progress};
 use super::source::{self, Read, RequestError, Source, WatchBody, damaged};
 use super::split::{self, Damage, Frame};
 use super::status::InformerState;
-use crate::cache::{Leftovers, MetadataError, Session, StoredObject, TypeMeta};
+use crate::cache::{Leftovers, MetadataError, Session, StoredObject};
 use crate::clock::Clock;
 
 /// Lists and watches until `session` ends.
@@ -35,6 +36,7 @@ pub(super) async fn run(informer: Arc<Informer>, session: Session) {
         let step = machine.step(input, task.clock.now(), &mut rng);
         let Some(next) = task.follow(&machine, step) else { return };
         task.finish_changes().await;
+        task.train_if_due().await;
         action = next;
     }
 }
@@ -74,7 +76,7 @@ struct Task<'a> {
     session: Session,
     clock: Clock,
     source: Source,
-    types: TypeMeta,
+    intake: Intake<'a>,
     // The items of the pages that have arrived in full; the cache gets them with the last page.
     list: Vec<Arc<StoredObject>>,
     // The items of the page that has just arrived.
@@ -94,7 +96,7 @@ impl<'a> Task<'a> {
             session,
             clock: Clock::new(),
             source: Source::new(informer.client.clone(), informer.target.clone(), config.read_timeout),
-            types: informer.target.types(),
+            intake: Intake::new(informer),
             list: Vec::new(),
             page: Vec::new(),
             watch: None,
@@ -129,11 +131,11 @@ impl<'a> Task<'a> {
         let mut body = self.source.list(request).await?;
         let mut position = self.list.len();
         while let Some(item) = body.next().await? {
-            match StoredObject::parse(&item, &self.types, self.informer.config.keep_managed_fields) {
+            match self.intake.read(&item) {
                 Ok(object) => {
                     // What has not changed keeps its place in memory: a list never doubles the cache.
                     let held = self.informer.cache.unchanged(object.key(), object.life(), object.version());
-                    self.page.push(held.unwrap_or_else(|| Arc::new(object)));
+                    self.page.push(held.unwrap_or_else(|| self.intake.keep(object)));
                 }
                 Err(MetadataError::Syntax) => {
                     let damage = Damage::Malformed("an item of the list is not valid JSON");
@@ -142,6 +144,7 @@ impl<'a> Task<'a> {
                 Err(error) => self.skip(&format!("item {position} of the list"), &error),
             }
             position += 1;
+            self.intake.train_if_due(|| all_objects(self.informer, &self.list, &self.page)).await;
             // Lets others run, and this task be ended, though the whole page may be here already.
             consume_budget().await;
         }
@@ -196,10 +199,9 @@ impl<'a> Task<'a> {
                 return Err(source::event_error(target, &status));
             }
         };
-        let keep_managed_fields = self.informer.config.keep_managed_fields;
-        let event = match StoredObject::parse(raw.as_bytes(), &self.types, keep_managed_fields) {
-            Ok(object) if gone => Event::Gone(Arc::new(object)),
-            Ok(object) => Event::Present(Arc::new(object)),
+        let event = match self.intake.read(raw.as_bytes()) {
+            Ok(object) if gone => Event::Gone(self.intake.keep(object)),
+            Ok(object) => Event::Present(self.intake.keep(object)),
             Err(MetadataError::Syntax) => {
                 let damage = Damage::Malformed("an object of the watch is not valid JSON");
                 return Err(damaged(Verb::Watch, target, damage));
@@ -210,6 +212,11 @@ impl<'a> Task<'a> {
             }
         };
         Ok(self.apply(event))
+    }
+
+    /// Compresses what the cache holds by a new dictionary, if it is time to.
+    async fn train_if_due(&mut self) {
+        self.intake.train_if_due(|| all_objects(self.informer, &self.list, &self.page)).await;
     }
 
     fn apply(&mut self, event: Event<StoredObject>) -> Option<Input> {
@@ -339,6 +346,13 @@ impl<'a> Task<'a> {
         let detail = "the server ends the watch as soon as it has begun";
         InformerError::new(Verb::Watch, &self.informer.target, Kind::Truncated, detail)
     }
+}
+
+/// All objects that an informer holds: those of its cache, and those of a list that is under way.
+fn all_objects(informer: &Informer, list: &[Arc<StoredObject>], page: &[Arc<StoredObject>]) -> Vec<Arc<StoredObject>> {
+    let mut objects = informer.cache.objects();
+    objects.extend(list.iter().chain(page).cloned());
+    objects
 }
 
 #[cfg(all(test, not(shuttle)))]

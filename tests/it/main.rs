@@ -4,6 +4,7 @@
 
 mod backoff;
 mod bad_input;
+mod cache;
 mod coalesced;
 mod contained;
 mod drained;

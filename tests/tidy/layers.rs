@@ -77,7 +77,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         package: "",
         part: "informer",
-        may_know: Some(&["cache", "clock", "json", "sync"]),
+        may_know: Some(&["cache", "clock", "contained", "json", "sync"]),
         must_not_know: &["kubehandler_core::queue", "kubehandler_core::dispatch"],
     },
     Layer {

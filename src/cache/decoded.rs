@@ -1,0 +1,150 @@
+//! The objects that were decoded lately, as far as they fit a number of bytes: so a small store behaves as if it held typed
+//! objects, and a large one costs what it costs.
+//!
+//! It must not know how an object is decoded.
+//!
+//! Invariants:
+//! 1. `bytes` is the sum of what is held; after an insertion it is at most `limit`.
+//! 2. An object that is held here is not freed, so its address names it.
+
+use std::any::{Any, TypeId};
+
+use lru::LruCache;
+
+use super::object::StoredObject;
+use crate::sync::{Arc, Mutex};
+
+/// What a decoded object takes for each byte of its JSON: pods take 5.8, with all that the allocator adds.
+const BYTES_PER_JSON_BYTE: usize = 6;
+/// What it takes besides: the entry here, and the type's own size.
+const BYTES_PER_OBJECT: usize = 512;
+
+/// Decoded objects, the least recently used of which go first.
+pub(crate) struct Decoded {
+    limit: usize,
+    held: Mutex<Held>,
+}
+
+struct Held {
+    // By the address of the stored object, and as what it was decoded.
+    objects: LruCache<(usize, TypeId), Slot>,
+    bytes: usize,
+}
+
+struct Slot {
+    typed: Arc<dyn Any + Send + Sync>,
+    stored: Arc<StoredObject>,
+}
+
+impl Decoded {
+    /// Holds about so many bytes of decoded objects.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, held: Mutex::new(Held { objects: LruCache::unbounded(), bytes: 0 }) }
+    }
+
+    /// What `stored` was decoded into, if that is still held.
+    pub(crate) fn find<K: Any + Send + Sync>(&self, stored: &Arc<StoredObject>) -> Option<Arc<K>> {
+        let typed = Arc::clone(&self.held.lock().objects.get(&name::<K>(stored))?.typed);
+        typed.downcast().ok()
+    }
+
+    /// Holds what `stored` was decoded into, if it fits at all.
+    pub(crate) fn insert<K: Any + Send + Sync>(&self, stored: &Arc<StoredObject>, typed: &Arc<K>) {
+        let size = size(stored);
+        if size > self.limit {
+            return;
+        }
+        let slot = Slot { typed: Arc::clone(typed) as Arc<dyn Any + Send + Sync>, stored: Arc::clone(stored) };
+        // Users' types are dropped with these: not under the lock.
+        let mut gone = Vec::new();
+        let mut held = self.held.lock();
+        held.bytes += size;
+        if let Some(before) = held.objects.put(name::<K>(stored), slot) {
+            held.bytes -= size;
+            gone.push(before);
+        }
+        while held.bytes > self.limit {
+            let Some((_, slot)) = held.objects.pop_lru() else { break };
+            held.bytes -= self::size(&slot.stored);
+            gone.push(slot);
+        }
+        drop(held);
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&self) {
+        let mut held = self.held.lock();
+        let gone = std::mem::replace(&mut *held, Held { objects: LruCache::unbounded(), bytes: 0 });
+        drop(held);
+        drop(gone);
+    }
+}
+
+fn name<K: Any>(stored: &Arc<StoredObject>) -> (usize, TypeId) {
+    (Arc::as_ptr(stored).addr(), TypeId::of::<K>())
+}
+
+fn size(stored: &StoredObject) -> usize {
+    stored.json_len() * BYTES_PER_JSON_BYTE + BYTES_PER_OBJECT
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::cache::TypeMeta;
+
+    fn object(name: &str) -> Arc<StoredObject> {
+        let types = TypeMeta { api_version: "v1".into(), kind: "ConfigMap".into() };
+        let text = format!(r#"{{"metadata":{{"name":"{name}"}}}}"#);
+        Arc::new(StoredObject::parse(text.as_bytes(), &types, false).unwrap())
+    }
+
+    #[test]
+    fn what_was_used_least_recently_goes_first() {
+        let objects = ["a", "b", "c"].map(object);
+        let decoded = Decoded::new(2 * size(&objects[0]));
+        let is_held = |object| decoded.find::<u8>(object).is_some();
+        decoded.insert(&objects[0], &Arc::new(0_u8));
+        decoded.insert(&objects[1], &Arc::new(1_u8));
+        assert_eq!(decoded.find::<u8>(&objects[0]).as_deref(), Some(&0));
+        decoded.insert(&objects[2], &Arc::new(2_u8));
+        assert_eq!([0, 1, 2].map(|at| is_held(&objects[at])), [true, false, true]);
+        decoded.insert(&objects[2], &Arc::new(3_u8));
+        assert_eq!([0, 2].map(|at| is_held(&objects[at])), [true, true], "an object again takes no more room");
+        decoded.clear();
+        assert_eq!([0, 2].map(|at| is_held(&objects[at])), [false, false]);
+    }
+
+    #[test]
+    fn types_over_one_object_do_not_meet() {
+        let (decoded, object) = (Decoded::new(1 << 20), object("a"));
+        decoded.insert(&object, &Arc::new(1_u8));
+        assert!(decoded.find::<u16>(&object).is_none());
+        decoded.insert(&object, &Arc::new(2_u16));
+        assert_eq!(
+            (decoded.find::<u8>(&object).as_deref(), decoded.find::<u16>(&object).as_deref()),
+            (Some(&1), Some(&2))
+        );
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_held_and_a_limit_of_none_holds_nothing() {
+        let object = object("a");
+        for limit in [0, size(&object) - 1] {
+            let decoded = Decoded::new(limit);
+            decoded.insert(&object, &Arc::new(1_u8));
+            assert!(decoded.find::<u8>(&object).is_none());
+        }
+    }
+
+    #[test]
+    fn a_state_that_was_replaced_is_never_taken_for_the_new_one() {
+        let decoded = Decoded::new(1 << 20);
+        for number in 0..100_u32 {
+            // Freed at once but for the hold that the cache has on it: so no address comes twice.
+            let object = object("a");
+            assert!(decoded.find::<u32>(&object).is_none());
+            decoded.insert(&object, &Arc::new(number));
+        }
+    }
+}
