@@ -113,7 +113,7 @@ impl Informer {
 
     fn assert_rests(&self) {
         assert!(self.lock_task().is_none());
-        assert_eq!((self.cache.size(), self.cache.is_synced()), ((0, 0), false));
+        assert_eq!((self.cache.size(), self.cache.is_synced()), ((0, 0, 0), false));
         assert_eq!((self.lock_live().session, self.progress.borrow().session), (None, None));
     }
 }
