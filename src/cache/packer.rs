@@ -14,8 +14,6 @@ use super::codec::{Codec, Encoder};
 use super::object::StoredObject;
 use crate::sync::Arc;
 
-/// As long as there is less text than this, it is held as it is: a dictionary and what it takes to use it need half as much.
-const TRAIN_MIN: usize = 2 << 20;
 /// A new dictionary follows when so many times the text has come that the last one was trained for.
 const TRAIN_AGAIN: usize = 16;
 /// How many objects a dictionary is trained on, and how much of their text: what zstd recommends, a hundred times its size,
@@ -32,14 +30,9 @@ pub(crate) struct Packer {
     limit: Option<usize>,
 }
 
-impl Default for Packer {
-    fn default() -> Self {
-        Self::beginning_at(TRAIN_MIN)
-    }
-}
-
 impl Packer {
-    fn beginning_at(minimum: usize) -> Self {
+    /// Leaves texts plain as long as they are less than `minimum` bytes in all.
+    pub(crate) fn compressing_above(minimum: usize) -> Self {
         Self { minimum, present: None, taken: 0, limit: None }
     }
 
@@ -127,15 +120,15 @@ mod tests {
 
     #[test]
     fn a_small_store_stays_plain_and_a_larger_one_is_compressed_as_a_whole() {
-        let (mut packer, mut objects) = (Packer::default(), Vec::new());
+        let (mut packer, mut objects) = (Packer::compressing_above(2 << 20), Vec::new());
         let mut number = 0;
         while !take(&mut packer, &mut objects, object(number, 6_000)) {
             let (json, held) = sizes(&objects);
-            assert!(json < TRAIN_MIN && held == json);
+            assert!(json < 2 << 20 && held == json);
             number += 1;
         }
         let (json, held) = sizes(&objects);
-        assert!(json >= TRAIN_MIN && held * 5 < json, "{json} {held}");
+        assert!(json >= 2 << 20 && held * 5 < json, "{json} {held}");
         take(&mut packer, &mut objects, object(number + 1, 6_000));
         assert!(
             objects.last().unwrap().held_len() * 5 < objects.last().unwrap().json_len(),
@@ -145,7 +138,7 @@ mod tests {
 
     #[test]
     fn dictionaries_follow_each_other_at_growing_distances_and_the_last_one_is_everybodys() {
-        let (mut packer, mut objects) = (Packer::beginning_at(20_000), Vec::new());
+        let (mut packer, mut objects) = (Packer::compressing_above(20_000), Vec::new());
         let trained: Vec<_> =
             (0..4_000).filter(|&number| take(&mut packer, &mut objects, object(number, 400))).collect();
         assert_eq!(trained.len(), 2, "{trained:?}");
@@ -157,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_few_objects_that_change_for_ever_are_not_trained_on() {
-        let mut packer = Packer::beginning_at(20_000);
+        let mut packer = Packer::compressing_above(20_000);
         for _ in 0..100 {
             let mut objects: Vec<_> = (0..9).map(|number| object(number, 800)).collect();
             for object in &objects {
@@ -177,7 +170,7 @@ mod tests {
             lens in prop::collection::vec(0..3_000_usize, 1..120),
             minimum in 1_000..60_000_usize,
         ) {
-            let (mut packer, mut objects) = (Packer::beginning_at(minimum), Vec::new());
+            let (mut packer, mut objects) = (Packer::compressing_above(minimum), Vec::new());
             for (number, &len) in lens.iter().enumerate() {
                 take(&mut packer, &mut objects, object(number, len));
             }

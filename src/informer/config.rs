@@ -21,6 +21,39 @@ pub enum OnMissing {
     Fail,
 }
 
+/// How an informer fetches the objects that exist: at its start, and after a gap that it cannot resume over.
+///
+/// All three give the newest state, as the server's watch cache serves it, and none tells anything before it is complete.
+/// They differ in what they cost; `docs/cache.md` has the figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ListMode {
+    /// A list in pages of so many objects. A page that fails is asked for again by itself; if the server has forgotten the
+    /// snapshot meanwhile, one list in one piece follows.
+    Paged(NonZeroU32),
+    /// One list in one piece. It must come within the server's limit for a request (`--request-timeout`, 60 s by default):
+    /// if it is cut off, stalls, or fails three times in a row, the informer lists in pages of 500 from then on.
+    Unpaged,
+    /// A watch that begins with what exists (KEP-3157, `sendInitialEvents`) and goes on as the informer's watch: one
+    /// request in place of two. Kubernetes 1.32 and later know it. Where the server refuses it (400, 405, 422), takes it for
+    /// a plain watch (a bookmark that does not end the list; no new object for
+    /// [`read_timeout`](InformerConfig::read_timeout), nor the bookmark that ends the list), or it breaks off three times in
+    /// a row, the informer lists in pages of 500 from then on.
+    Streaming,
+}
+
+impl ListMode {
+    /// What takes the place of a mode that does not work.
+    pub(crate) const PAGED: Self = Self::Paged(NonZeroU32::new(500).unwrap());
+}
+
+impl Default for ListMode {
+    /// Pages of 500, as client-go's.
+    fn default() -> Self {
+        Self::PAGED
+    }
+}
+
 /// How long to wait before a failed request is tried again.
 ///
 /// The n-th wait in a row is drawn between half of and the whole of `initial × 2ⁿ⁻¹`, at most `max`. A wait that the
@@ -72,8 +105,9 @@ pub struct InformerConfig {
     pub(crate) keep_managed_fields: bool,
     pub(crate) representation: Representation,
     pub(crate) decoded_cache: usize,
+    pub(super) compress_above: usize,
     pub(super) transform: Transform,
-    pub(crate) page_size: Option<NonZeroU32>,
+    pub(crate) list_mode: ListMode,
     pub(crate) watch_timeout: Duration,
     pub(crate) watch_grace: Duration,
     pub(crate) watch_silence: Duration,
@@ -92,8 +126,9 @@ impl Default for InformerConfig {
             keep_managed_fields: false,
             representation: Representation::default(),
             decoded_cache: 8_000_000,
+            compress_above: 2 << 20,
             transform: Transform::default(),
-            page_size: NonZeroU32::new(500),
+            list_mode: ListMode::default(),
             watch_timeout: Duration::from_secs(5 * 60),
             watch_grace: Duration::from_secs(30),
             watch_silence: Duration::from_secs(150),
@@ -163,6 +198,14 @@ impl InformerConfig {
         self
     }
 
+    /// From how many bytes of JSON on objects are compressed, by a dictionary trained on them: 2 MiB by default,
+    /// `usize::MAX` for never. A dictionary and what it takes to use it need about 1 MB.
+    #[must_use]
+    pub fn compress_above(mut self, bytes: usize) -> Self {
+        self.compress_above = bytes;
+        self
+    }
+
     /// Drops fields of each object before it is held: what nobody reads costs no memory, and what nobody should read is not there.
     /// Each is a JSON pointer (RFC 6901), `/spec/template`; `*` stands for every element of an array,
     /// `/spec/containers/*/env`. An object that has no such field is left as it is. Adds to what was named before.
@@ -209,10 +252,10 @@ impl InformerConfig {
         self
     }
 
-    /// How many objects to ask for at a time while listing: 500 by default, `None` asks for all at once.
+    /// How the objects that exist are fetched: in pages of 500 by default.
     #[must_use]
-    pub fn page_size(mut self, objects: impl Into<Option<NonZeroU32>>) -> Self {
-        self.page_size = objects.into();
+    pub fn list_mode(mut self, mode: ListMode) -> Self {
+        self.list_mode = mode;
         self
     }
 
@@ -282,9 +325,9 @@ impl InformerConfig {
         compare("keep_managed_fields", &self.keep_managed_fields, &other.keep_managed_fields);
         compare("representation", &self.representation, &other.representation);
         compare("decoded_cache", &self.decoded_cache, &other.decoded_cache);
+        compare("compress_above", &self.compress_above, &other.compress_above);
         compare("transform", &self.transform, &other.transform);
-        let page = |config: &Self| config.page_size.map_or(0, NonZeroU32::get);
-        compare("page_size", &page(self), &page(other));
+        compare("list_mode", &self.list_mode, &other.list_mode);
         compare("watch_timeout", &self.watch_timeout, &other.watch_timeout);
         compare("watch_grace", &self.watch_grace, &other.watch_grace);
         compare("watch_silence", &self.watch_silence, &other.watch_silence);

@@ -56,6 +56,8 @@ pub enum InformerErrorKind {
 pub(crate) enum Verb {
     List,
     Watch,
+    /// A list by way of a watch.
+    Stream,
     /// Of one object.
     Get,
     /// Of one object.
@@ -67,6 +69,7 @@ impl Verb {
         match self {
             Self::List => "list",
             Self::Watch => "watch",
+            Self::Stream => "list as a stream",
             Self::Get => "get",
             Self::Patch => "patch",
         }
@@ -97,7 +100,7 @@ fn remedy(verb: Verb, target: &Target, kind: InformerErrorKind) -> String {
                 Some(namespace) => format!("a Role and RoleBinding in namespace {namespace}"),
             };
             let verbs = match verb {
-                Verb::List | Verb::Watch => r#"["list", "watch"]"#,
+                Verb::List | Verb::Watch | Verb::Stream => r#"["list", "watch"]"#,
                 Verb::Get | Verb::Patch => r#"["get", "patch"]"#,
             };
             format!(
@@ -121,6 +124,8 @@ fn remedy(verb: Verb, target: &Target, kind: InformerErrorKind) -> String {
             "; check the server address in the kubeconfig, and that the API server runs and can be reached from here"
                 .to_owned()
         }
+        // That the server does not know streams is the usual reason, and nothing needs to be done about it.
+        InformerErrorKind::Rejected if verb == Verb::Stream => String::new(),
         InformerErrorKind::Rejected => "; check the selectors and the scope".to_owned(),
         InformerErrorKind::Expired
         | InformerErrorKind::TooNew
@@ -187,7 +192,7 @@ impl OptionsConflict {
         &self.informer
     }
 
-    /// A phrase for each option that differs, such as `page_size is 500 and 100`.
+    /// A phrase for each option that differs, such as `list_mode is Paged(500) and Unpaged`.
     #[must_use]
     pub fn differences(&self) -> &[String] {
         &self.differences

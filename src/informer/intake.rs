@@ -22,7 +22,8 @@ pub(super) struct Intake<'a> {
 impl<'a> Intake<'a> {
     pub(super) fn new(informer: &'a Informer) -> Self {
         let types = informer.target.types();
-        Self { informer, types, interner: Interner::default(), packer: Packer::default() }
+        let packer = Packer::compressing_above(informer.config.compress_above);
+        Self { informer, types, interner: Interner::default(), packer }
     }
 
     /// Reads an object, which is not compressed yet: it may be one that the cache holds already.

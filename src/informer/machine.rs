@@ -6,7 +6,7 @@
 //! ```text
 //!            ┌────────── too old, or not to be resumed ─────────┐
 //!            ▼                                                  │
-//!        Listing ──last page──▶ Watching ──ended, broken──▶ Watching (from the last version)
+//!        Listing ──complete──▶ Watching ──ended, broken──▶ Watching (from the last version)
 //!          │  ▲                   │   ▲
 //!     failed  waited         failed   waited
 //!          ▼  │                   ▼   │
@@ -14,10 +14,11 @@
 //! ```
 //!
 //! Decisions:
-//! 1. Lists ask for the newest state (no resourceVersion), in pages that show one consistent snapshot. A list that
-//!    starts from any cached version (`resourceVersion=0`) could go back in time after a restart.
+//! 1. Lists ask for the newest state (no resourceVersion), in pages that show one consistent snapshot, in one piece, or as
+//!    a stream. A list that starts from any cached version (`resourceVersion=0`) could go back in time after a restart.
 //! 2. Nothing of an incomplete list is committed. A failed page is asked for again; if its continue token has expired,
-//!    the list begins anew, in one piece, since pages were too slow.
+//!    the list begins anew, in one piece, since pages were too slow. A stream is complete with the bookmark that says so,
+//!    and goes on as the watch; the versions of what came before are no points to resume from.
 //! 3. A watch resumes from the last version seen. If that is too old, or the watch fails again and again in a way that
 //!    may come from the version, a list follows.
 //! 4. A watch counts as well when it has sent something or has lived for a second. Then failures are forgotten.
@@ -27,9 +28,12 @@
 #[cfg(test)]
 mod bench;
 mod hearing;
+mod listing;
 #[cfg(test)]
 mod silence;
 mod step;
+#[cfg(test)]
+mod streams;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -40,17 +44,16 @@ use std::time::Duration;
 use kubehandler_core::{ResourceVersion, Timestamp};
 use rand::{Rng, RngExt as _};
 
-use super::config::{InformerConfig, OnMissing};
+use super::config::{InformerConfig, ListMode};
 use super::error::{InformerErrorKind as Kind, Verb};
 use hearing::Hearing;
-pub(super) use step::{Action, Effect, Failure, Input, Notice, PageRequest, Step, WatchRequest};
+use listing::{Listing, Streaming};
+pub(super) use step::{Action, Effect, Failure, Input, Notice, PageRequest, Step, WatchFrom, WatchRequest};
 
 /// A watch that lives longer than this is well.
 const SETTLED: Duration = Duration::from_secs(1);
 /// After so many failures in a row that may come from the version, a watch is given up for a list.
 const SUSPECTS_MAX: u32 = 3;
-/// After so many failures of one page, a list begins anew.
-const PAGE_FAILURES_MAX: u32 = 5;
 /// After so many watches in a row that ended as soon as they had begun, it is told.
 const SHORT_WATCHES_MAX: u32 = 3;
 /// The longest wait that a server may ask for.
@@ -67,10 +70,14 @@ const REMINDER: Duration = Duration::from_secs(60);
 pub(super) struct Machine {
     config: InformerConfig,
     state: State,
+    // The configured one, until it has turned out not to work here.
+    mode: ListMode,
     // Up to where the cache is complete: where a watch resumes. Absent before the first complete list.
     version: Option<ResourceVersion>,
-    // In a row; a page that arrives ends it.
+    // In a row; a page that arrives ends it, or a complete stream.
     list_failures: u32,
+    // Those of lists that may come from the mode. Only a complete list ends this row.
+    mode_failures: u32,
     // In a row; a watch that is well ends it.
     watch_failures: u32,
     // Those of `watch_failures` that may come from the version. Only a frame ends this row.
@@ -84,23 +91,18 @@ pub(super) struct Machine {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
-    /// A page was asked for. Next: Listing (the next page, or anew), Watching, or Waiting.
+    /// A page was asked for. Next: Listing (the next page, or anew), Opening, or Waiting.
     Listing(Listing),
+    /// A list was asked for as a stream, but not accepted yet. Next: Streaming, Listing, or Waiting.
+    OpeningStream { timeout: Duration },
+    /// The objects of a list arrive as a stream. Next: Watching, Listing, or Waiting.
+    Streaming(Streaming),
     /// A watch was asked for, but not accepted yet. Next: Watching, Listing, or Waiting.
     Opening { timeout: Duration },
     /// A watch runs. Next: Opening (resume), Listing, or Waiting.
     Watching(Watching),
-    /// Waits before another attempt. Next: Listing or Opening.
+    /// Waits before another attempt. Next: Listing, OpeningStream or Opening.
     Waiting { until: Timestamp, then: Then },
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Listing {
-    /// Ask for everything at once: pages were too slow for their continue token.
-    whole: bool,
-    continue_token: Option<String>,
-    /// Of the snapshot, as the first page said.
-    version: Option<ResourceVersion>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,11 +132,14 @@ struct Trouble {
 impl Machine {
     /// A machine before its first list.
     pub(super) fn new(config: InformerConfig) -> Self {
+        let mode = config.list_mode;
         Self {
             config,
-            state: State::Listing(Listing::default()),
+            state: State::Listing(Listing::new(mode)),
+            mode,
             version: None,
             list_failures: 0,
+            mode_failures: 0,
             watch_failures: 0,
             suspects: 0,
             hearing: Hearing::default(),
@@ -145,11 +150,18 @@ impl Machine {
     }
 
     /// The first action.
-    pub(super) fn start(&mut self) -> Action {
-        let listing = Listing::default();
-        let request = self.page(&listing);
-        self.state = State::Listing(listing);
-        Action::List(request)
+    pub(super) fn start(&mut self, rng: &mut impl Rng) -> Action {
+        self.ask(Listing::new(self.mode), rng)
+    }
+
+    /// How it lists: not as configured, if that has turned out not to work here.
+    pub(super) fn list_mode(&self) -> ListMode {
+        self.mode
+    }
+
+    /// Whether a list is arriving, or was asked for, as a stream.
+    pub(super) fn is_streaming(&self) -> bool {
+        matches!(self.state, State::OpeningStream { .. } | State::Streaming(_))
     }
 
     /// Up to where the cache is complete.
@@ -168,82 +180,12 @@ impl Machine {
     pub(super) fn step(&mut self, input: Input, now: Timestamp, rng: &mut impl Rng) -> Step {
         match self.state.clone() {
             State::Listing(listing) => self.listing(listing, input, now, rng),
+            State::OpeningStream { timeout } => self.opening_stream(timeout, &input, now, rng),
+            State::Streaming(stream) => self.streaming(stream, input, now, rng),
             State::Opening { timeout } => self.opening(timeout, &input, now, rng),
             State::Watching(watching) => self.watching(watching, input, now, rng),
             State::Waiting { until, then } => self.waiting(until, then, &input, rng),
         }
-    }
-
-    fn listing(&mut self, listing: Listing, input: Input, now: Timestamp, rng: &mut impl Rng) -> Step {
-        match input {
-            Input::Page { version, continue_token } => self.page_arrived(listing, version, continue_token, now, rng),
-            Input::ListFailed(failure) => self.list_failed(listing, failure, now, rng),
-            Input::Tick
-            | Input::WatchOpened
-            | Input::Event { .. }
-            | Input::Bookmark { .. }
-            | Input::WatchEnded
-            | Input::WatchFailed(_) => quietly(Action::List(self.page(&listing))),
-        }
-    }
-
-    fn page_arrived(
-        &mut self,
-        listing: Listing,
-        version: ResourceVersion,
-        continue_token: Option<String>,
-        now: Timestamp,
-        rng: &mut impl Rng,
-    ) -> Step {
-        self.list_failures = 0;
-        let notice = self.recovered(Some(Verb::List), now);
-        let version = listing.version.unwrap_or(version);
-        let Some(token) = continue_token else {
-            self.version = Some(version.clone());
-            return Step { effect: Effect::Commit, notice, action: self.open(version, rng) };
-        };
-        let next = Listing { whole: listing.whole, continue_token: Some(token), version: Some(version) };
-        let action = Action::List(self.page(&next));
-        self.state = State::Listing(next);
-        Step { effect: Effect::Keep, notice, action }
-    }
-
-    fn list_failed(&mut self, listing: Listing, failure: Failure, now: Timestamp, rng: &mut impl Rng) -> Step {
-        self.list_failures = self.list_failures.saturating_add(1);
-        let continued = listing.continue_token.is_some();
-        let expired = continued && failure.kind == Kind::Expired;
-        // Only once: a server that sends a part of a whole list would be asked for ever.
-        if expired && self.list_failures == 1 && !listing.whole {
-            let anew = Listing { whole: true, ..Listing::default() };
-            let action = Action::List(self.page(&anew));
-            self.state = State::Listing(anew);
-            return Step { effect: Effect::Discard, notice: Notice::Quiet, action };
-        }
-        let hopeless = match failure.kind {
-            Kind::Expired | Kind::Rejected | Kind::Missing | Kind::Malformed => true,
-            Kind::Unreachable
-            | Kind::Tls
-            | Kind::Unauthorized
-            | Kind::Forbidden
-            | Kind::TooNew
-            | Kind::Busy
-            | Kind::Server
-            | Kind::Stalled
-            | Kind::Truncated => self.list_failures >= PAGE_FAILURES_MAX,
-        };
-        let anew = listing.whole || (continued && hopeless);
-        let next = if anew { Listing::default() } else { listing };
-        let effect = match (failure.kind, self.config.on_missing) {
-            (Kind::Missing, OnMissing::StartWithout) if self.version.is_none() && !self.started_without => {
-                self.started_without = true;
-                Effect::StartWithout
-            }
-            _ if anew => Effect::Discard,
-            _ => Effect::None,
-        };
-        let notice = self.failed(Verb::List, failure.kind, now);
-        let action = self.wait(self.list_failures, failure, Then::List(next), now, rng);
-        Step { effect, notice, action }
     }
 
     fn opening(&mut self, timeout: Duration, input: &Input, now: Timestamp, rng: &mut impl Rng) -> Step {
@@ -256,6 +198,8 @@ impl Machine {
             Input::Tick
             | Input::Page { .. }
             | Input::ListFailed(_)
+            | Input::InitialEvent { .. }
+            | Input::InitialEventsEnd { .. }
             | Input::Event { .. }
             | Input::Bookmark { .. }
             | Input::WatchEnded => self.resume(rng),
@@ -265,7 +209,7 @@ impl Machine {
     fn watching(&mut self, watching: Watching, input: Input, now: Timestamp, rng: &mut impl Rng) -> Step {
         let lived = now.since(watching.opened) >= SETTLED;
         match input {
-            Input::Event { version } | Input::Bookmark { version } => {
+            Input::Event { version } | Input::Bookmark { version } | Input::InitialEventsEnd { version } => {
                 self.suspects = 0;
                 self.hearing = Hearing::Frames;
                 self.seen(version);
@@ -285,7 +229,7 @@ impl Machine {
                 Step { notice: Notice::Quiet, ..self.resume(rng) }
             }
             Input::WatchFailed(failure) => self.watch_failed(failure, now, rng),
-            Input::Page { .. } | Input::ListFailed(_) | Input::WatchOpened => {
+            Input::Page { .. } | Input::ListFailed(_) | Input::WatchOpened | Input::InitialEvent { .. } => {
                 quietly(Action::Read { until: self.silent_until(watching, now, now) })
             }
         }
@@ -344,11 +288,11 @@ impl Machine {
         }
         // That a version has become too old is everyday life, if the new list helps and that for a while.
         if first && failure.kind == Kind::Expired {
-            let action = self.start();
+            let action = self.start(rng);
             return Step { effect, notice: Notice::Quiet, action };
         }
         let notice = self.failed(Verb::Watch, failure.kind, now);
-        let then = if relist { Then::List(Listing::default()) } else { Then::Watch };
+        let then = if relist { Then::List(Listing::new(self.mode)) } else { Then::Watch };
         let action = self.wait(self.watch_failures, failure, then, now, rng);
         Step { effect, notice, action }
     }
@@ -357,15 +301,13 @@ impl Machine {
         match input {
             Input::Tick => match then {
                 Then::Watch => self.resume(rng),
-                Then::List(listing) => {
-                    let action = Action::List(self.page(&listing));
-                    self.state = State::Listing(listing);
-                    quietly(action)
-                }
+                Then::List(listing) => quietly(self.ask(listing, rng)),
             },
             Input::Page { .. }
             | Input::ListFailed(_)
             | Input::WatchOpened
+            | Input::InitialEvent { .. }
+            | Input::InitialEventsEnd { .. }
             | Input::Event { .. }
             | Input::Bookmark { .. }
             | Input::WatchEnded
@@ -377,20 +319,18 @@ impl Machine {
     fn resume(&mut self, rng: &mut impl Rng) -> Step {
         match self.version.clone() {
             Some(version) => quietly(self.open(version, rng)),
-            None => quietly(self.start()),
+            None => quietly(self.start(rng)),
         }
     }
 
     fn open(&mut self, version: ResourceVersion, rng: &mut impl Rng) -> Action {
-        let config = &self.config;
-        let timeout = self.hearing.timeout(config.watch_timeout, config.watch_silence, rng.random());
+        let timeout = self.watch_timeout(rng.random());
         self.state = State::Opening { timeout };
-        Action::Watch(WatchRequest { version, timeout_seconds: timeout.as_secs() })
+        Action::Watch(WatchRequest { from: WatchFrom::Version(version), timeout_seconds: timeout.as_secs() })
     }
 
-    fn page(&self, listing: &Listing) -> PageRequest {
-        let limit = self.config.page_size.filter(|_| !listing.whole).map(std::num::NonZeroU32::get);
-        PageRequest { limit, continue_token: listing.continue_token.clone() }
+    fn watch_timeout(&self, chance: f64) -> Duration {
+        self.hearing.timeout(self.config.watch_timeout, self.config.watch_silence, chance)
     }
 
     /// Until when a watch may be silent whose last sign of life came at `heard`.

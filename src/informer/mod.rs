@@ -10,6 +10,8 @@ mod config;
 mod connection;
 mod error;
 mod factory;
+#[cfg(all(test, not(shuttle)))]
+mod fuzz;
 mod intake;
 mod machine;
 #[cfg(all(test, shuttle))]
@@ -25,7 +27,7 @@ mod task;
 mod tests;
 mod transform;
 
-pub use config::{InformerConfig, OnMissing, Representation, RetryInterval};
+pub use config::{InformerConfig, ListMode, OnMissing, Representation, RetryInterval};
 pub use error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
 pub use factory::InformerFactory;
 pub(crate) use machine::RETRY_AFTER_MAX;

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::config::{InformerConfig, OnMissing, Representation};
+use super::config::{InformerConfig, ListMode, OnMissing, Representation};
 use super::error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
 use super::status::{InformerState, InformerStatus};
 use super::target::Target;
@@ -53,6 +53,8 @@ pub(super) struct Live {
     pub(super) events: u64,
     pub(super) lists: u64,
     pub(super) relists: u64,
+    /// The list mode that took the place of the configured one, and why.
+    pub(super) fell_back: Option<(ListMode, InformerError)>,
     pub(super) skipped: u64,
 }
 
@@ -229,6 +231,8 @@ impl Informer {
             events: live.events,
             lists: live.lists,
             relists: live.relists,
+            list_mode: live.fell_back.as_ref().map_or(self.config.list_mode, |(mode, _)| *mode),
+            fell_back: live.fell_back.as_ref().map(|(_, why)| why.clone()),
             skipped: live.skipped,
             untransformed: self.untransformed.load(Ordering::Relaxed),
             undecodable: self.undecodable.load(Ordering::Relaxed),

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection;
 use super::error::{InformerError, InformerErrorKind as Kind, Verb};
-use super::machine::{Failure, PageRequest, WatchRequest};
+use super::machine::{Failure, PageRequest, WatchFrom, WatchRequest};
 use super::split::{Damage, FrameSplitter, ListMeta, ListSplitter};
 use super::target::Target;
 
@@ -62,10 +62,15 @@ impl Source {
         Ok(PageBody { source: self, body, piece: Bytes::new(), splitter: ListSplitter::default() })
     }
 
-    /// Begins a watch.
+    /// Begins a watch, or a list as a stream.
     pub(super) async fn watch(&self, watch: &WatchRequest) -> Result<WatchBody, RequestError> {
-        let body = self.send(Verb::Watch, self.watch_uri(watch)).await?;
-        Ok(WatchBody { target: self.target.clone(), body, piece: Bytes::new(), splitter: FrameSplitter::default() })
+        let verb = match watch.from {
+            WatchFrom::Version(_) => Verb::Watch,
+            WatchFrom::InitialEvents => Verb::Stream,
+        };
+        let body = self.send(verb, self.watch_uri(watch)).await?;
+        let (target, splitter) = (self.target.clone(), FrameSplitter::default());
+        Ok(WatchBody { target, verb, body, piece: Bytes::new(), splitter })
     }
 
     /// No resourceVersion: the server answers with the newest state.
@@ -84,7 +89,13 @@ impl Source {
         let mut query = self.selectors();
         query.append_pair("watch", "true");
         query.append_pair("allowWatchBookmarks", "true");
-        query.append_pair("resourceVersion", &watch.version.to_string());
+        match &watch.from {
+            WatchFrom::Version(version) => query.append_pair("resourceVersion", &version.to_string()),
+            // No resourceVersion, as with lists. The match is required.
+            WatchFrom::InitialEvents => {
+                query.append_pair("sendInitialEvents", "true").append_pair("resourceVersionMatch", "NotOlderThan")
+            }
+        };
         query.append_pair("timeoutSeconds", &watch.timeout_seconds.to_string());
         self.uri(query)
     }
@@ -138,7 +149,7 @@ impl Source {
         match (self.target.metadata_only, verb) {
             (false, _) => "application/json",
             (true, Verb::List) => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
-            (true, Verb::Watch | Verb::Get | Verb::Patch) => METADATA,
+            (true, Verb::Watch | Verb::Stream | Verb::Get | Verb::Patch) => METADATA,
         }
     }
 
@@ -221,6 +232,8 @@ impl PageBody<'_> {
 /// The body of a watch, while it arrives.
 pub(super) struct WatchBody {
     target: Target,
+    /// What it is called in failures: a stream, until the list is complete.
+    pub(super) verb: Verb,
     body: Body,
     piece: Bytes,
     splitter: FrameSplitter,
@@ -241,18 +254,18 @@ impl WatchBody {
     pub(super) async fn next(&mut self, until: Instant) -> Result<Read, RequestError> {
         loop {
             let cut = self.splitter.next(&mut self.piece);
-            if let Some(frame) = cut.map_err(|damage| damaged(Verb::Watch, &self.target, damage))? {
+            if let Some(frame) = cut.map_err(|damage| damaged(self.verb, &self.target, damage))? {
                 return Ok(Read::Frame(frame));
             }
             let Ok(read) = timeout_at(until, data(&mut self.body)).await else { return Ok(Read::Silence) };
-            let end = self.splitter.finish().map_err(|damage| damaged(Verb::Watch, &self.target, damage));
+            let end = self.splitter.finish().map_err(|damage| damaged(self.verb, &self.target, damage));
             self.piece = match read {
                 Some(Ok(piece)) => piece,
                 None => return end.map(|()| Read::Ended),
                 Some(Err(_)) => {
                     end?;
                     let detail = "the connection broke";
-                    return Err(RequestError::new(Verb::Watch, &self.target, Kind::Unreachable, detail));
+                    return Err(RequestError::new(self.verb, &self.target, Kind::Unreachable, detail));
                 }
             };
         }
@@ -319,13 +332,13 @@ impl Status {
 }
 
 /// What an ERROR event means.
-pub(super) fn event_error(target: &Target, status: &Status) -> RequestError {
+pub(super) fn event_error(verb: Verb, target: &Target, status: &Status) -> RequestError {
     let code = match (status.code, status.reason.as_str()) {
         (0, "Expired" | "Gone") => 410,
         (0, _) => 500,
         (code, _) => code,
     };
-    status_error(Verb::Watch, target, code, status)
+    status_error(verb, target, code, status)
 }
 
 pub(super) fn status_error(verb: Verb, target: &Target, code: u16, status: &Status) -> RequestError {

@@ -181,11 +181,13 @@ impl ListSplitter {
 
     /// Reads the value of a field other than the array of items.
     fn value(&mut self, value: &Bytes) -> Result<(), Damage> {
+        let value = str::from_utf8(value).map_err(|_| NOT_A_LIST)?;
         match self.field.as_str() {
-            "metadata" => self.meta = Some(serde_json::from_slice(value).map_err(|_| NOT_A_LIST)?),
-            "items" if value.as_ref() == b"null" => self.has_items = true,
+            "metadata" => self.meta = Some(serde_json::from_str(value).map_err(|_| NOT_A_LIST)?),
+            "items" if value == "null" => self.has_items = true,
             "items" => return Err(NOT_A_LIST),
-            _ => {}
+            // Nobody reads it, but damage here says that there may be more.
+            _ => drop(serde_json::from_str::<IgnoredAny>(value).map_err(|_| NOT_A_LIST)?),
         }
         self.at = At::AfterField;
         Ok(())
@@ -251,12 +253,16 @@ fn is_beginning_of_json(text: &[u8]) -> bool {
 /// A frame of a watch, its object unread.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Frame<'a> {
-    /// ADDED or MODIFIED.
-    Present(&'a str),
+    /// ADDED: among them what existed when the watch began, where that was asked for.
+    Added(&'a str),
+    /// MODIFIED.
+    Modified(&'a str),
     /// DELETED.
     Gone(&'a str),
     /// BOOKMARK: the watch is complete up to this version.
     Bookmark(String),
+    /// The BOOKMARK behind all that existed when the watch began.
+    InitialEventsEnd(String),
     /// ERROR, with a `Status`.
     Error(&'a str),
 }
@@ -271,7 +277,20 @@ struct RawFrame<'a> {
 
 #[derive(Deserialize)]
 struct BookmarkObject {
-    metadata: ListMeta,
+    metadata: BookmarkMeta,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BookmarkMeta {
+    resource_version: Option<String>,
+    annotations: Option<BookmarkAnnotations>,
+}
+
+#[derive(Deserialize)]
+struct BookmarkAnnotations {
+    #[serde(rename = "k8s.io/initial-events-end")]
+    initial_events_end: Option<String>,
 }
 
 /// Reads a frame's envelope; `type` and `object` may come in either order.
@@ -280,11 +299,19 @@ pub(super) fn frame(text: &[u8]) -> Result<Frame<'_>, Damage> {
     let frame: RawFrame<'_> = serde_json::from_str(text).map_err(|_| NOT_A_FRAME)?;
     let object = frame.object.get();
     match frame.kind {
-        "ADDED" | "MODIFIED" => Ok(Frame::Present(object)),
+        "ADDED" => Ok(Frame::Added(object)),
+        "MODIFIED" => Ok(Frame::Modified(object)),
         "DELETED" => Ok(Frame::Gone(object)),
         "BOOKMARK" => {
             let bookmark: BookmarkObject = serde_json::from_str(object).map_err(|_| NOT_A_FRAME)?;
-            Ok(Frame::Bookmark(bookmark.metadata.resource_version.unwrap_or_default()))
+            let BookmarkMeta { resource_version, annotations } = bookmark.metadata;
+            let version = resource_version.unwrap_or_default();
+            let ends = annotations.and_then(|annotations| annotations.initial_events_end);
+            Ok(if ends.as_deref() == Some("true") {
+                Frame::InitialEventsEnd(version)
+            } else {
+                Frame::Bookmark(version)
+            })
         }
         "ERROR" => Ok(Frame::Error(object)),
         _ => Err(Damage::Malformed("a frame of the watch has a type that is not known")),
@@ -362,6 +389,7 @@ mod tests {
             r#"{"items":[],"metadata":{"resourceVersion":7}}"#,
             r#"{"items" []}"#,
             "{items:[]}",
+            r#"{"kind":tru,"items":[],"metadata":{"resourceVersion":"7"}}"#,
         ] {
             for size in [1, 1000] {
                 assert!(matches!(split(body, size), Err(Damage::Malformed(_))), "{body}");

@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use super::config::ListMode;
 use super::error::InformerError;
 
 /// What an informer is doing and what it has done since it was started.
@@ -24,6 +25,10 @@ pub struct InformerStatus {
     pub lists: u64,
     /// Lists begun because a watch could not be resumed.
     pub relists: u64,
+    /// How it lists: as configured, unless that has turned out not to work here.
+    pub list_mode: ListMode,
+    /// Why it does not list as configured.
+    pub fell_back: Option<InformerError>,
     /// Items that could not be stored: not objects, or without a usable name.
     pub skipped: u64,
     /// Objects that are or were held untransformed: [`InformerConfig::transform`](crate::InformerConfig::transform) says why.
@@ -43,8 +48,10 @@ pub enum InformerState {
     /// Nothing: it has no subscriber.
     #[default]
     Idle,
-    /// It lists.
+    /// It lists, in pages or in one piece.
     Listing,
+    /// It lists as a stream.
+    Streaming,
     /// It watches.
     Watching,
     /// It waits before it tries again.

@@ -3,10 +3,11 @@
 //! It must not decide what the machine decides. What it owns is the list being collected and the open watch. It ends
 //! with its session: what it would write after that, the cache refuses.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kubehandler_core::ResourceVersion;
 use kubehandler_core::store::{Applied, Event};
+use kubehandler_core::{ObjectKey, ResourceVersion};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::task::coop::consume_budget;
@@ -15,7 +16,7 @@ use tracing::{debug, error, info, warn};
 
 use super::error::{InformerError, InformerErrorKind as Kind, Verb};
 use super::intake::Intake;
-use super::machine::{Action, Effect, Input, Machine, Notice, PageRequest, Step, WatchRequest};
+use super::machine::{Action, Effect, Input, Machine, Notice, PageRequest, Step, WatchFrom, WatchRequest};
 use super::shared::{Informer, Live, Progress};
 use super::source::{self, Read, RequestError, Source, WatchBody, damaged};
 use super::split::{self, Damage, Frame};
@@ -29,7 +30,7 @@ pub(super) async fn run(informer: Arc<Informer>, session: Session) {
     let mut rng = StdRng::seed_from_u64(informer.seed);
     let mut task = Task::new(&informer, session);
     let _end = EndGuard { informer: &informer, session };
-    let mut action = machine.start();
+    let mut action = machine.start(&mut rng);
     loop {
         task.show(&machine, &action);
         let Some(input) = task.act(action).await else { return };
@@ -71,6 +72,14 @@ fn write_progress(informer: &Informer, session: Session, change: impl FnOnce(&mu
     })
 }
 
+/// What an event says of its object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Added,
+    Modified,
+    Gone,
+}
+
 struct Task<'a> {
     informer: &'a Informer,
     session: Session,
@@ -82,6 +91,8 @@ struct Task<'a> {
     // The items of the page that has just arrived.
     page: Vec<Arc<StoredObject>>,
     watch: Option<WatchBody>,
+    // What a list as a stream has brought so far, while it is not complete.
+    stream: Option<BTreeMap<ObjectKey, Arc<StoredObject>>>,
     // What subscribers still have to do for the changes that they were told.
     left: Leftovers,
     // The last failure, until the machine says that it is over.
@@ -100,6 +111,7 @@ impl<'a> Task<'a> {
             list: Vec::new(),
             page: Vec::new(),
             watch: None,
+            stream: None,
             left: Leftovers::default(),
             failure: None,
         }
@@ -144,7 +156,8 @@ impl<'a> Task<'a> {
                 Err(error) => self.skip(&format!("item {position} of the list"), &error),
             }
             position += 1;
-            self.intake.train_if_due(|| all_objects(self.informer, &self.list, &self.page)).await;
+            let collected = || self.list.iter().chain(&self.page);
+            self.intake.train_if_due(|| all_objects(self.informer, collected())).await;
             // Lets others run, and this task be ended, though the whole page may be here already.
             consume_budget().await;
         }
@@ -164,6 +177,7 @@ impl<'a> Task<'a> {
 
     async fn open(&mut self, request: &WatchRequest) -> Result<Input, RequestError> {
         self.watch = None;
+        self.stream = (request.from == WatchFrom::InitialEvents).then(BTreeMap::new);
         self.watch = Some(self.source.watch(request).await?);
         Ok(Input::WatchOpened)
     }
@@ -185,38 +199,69 @@ impl<'a> Task<'a> {
             }
             Read::Frame(text) => text,
         };
-        let target = &self.informer.target;
-        let frame = split::frame(&text).map_err(|damage| damaged(Verb::Watch, target, damage))?;
-        let (raw, gone) = match frame {
-            Frame::Present(raw) => (raw, false),
-            Frame::Gone(raw) => (raw, true),
-            Frame::Bookmark(version) => {
-                self.live(|live| live.last_event = Some(Instant::now()));
-                return Ok(Some(Input::Bookmark { version: ResourceVersion::new(&version) }));
-            }
+        let (target, verb) = (&self.informer.target, watch.verb);
+        let frame = split::frame(&text).map_err(|damage| damaged(verb, target, damage))?;
+        let (raw, sort) = match frame {
+            Frame::Added(raw) => (raw, Sort::Added),
+            Frame::Modified(raw) => (raw, Sort::Modified),
+            Frame::Gone(raw) => (raw, Sort::Gone),
+            Frame::Bookmark(version) => return Ok(Some(self.bookmark(&version, false))),
+            Frame::InitialEventsEnd(version) => return Ok(Some(self.bookmark(&version, true))),
             Frame::Error(status) => {
                 let status = serde_json::from_str(status).unwrap_or_default();
-                return Err(source::event_error(target, &status));
+                return Err(source::event_error(verb, target, &status));
             }
         };
-        let event = match self.intake.read(raw.as_bytes()) {
-            Ok(object) if gone => Event::Gone(self.intake.keep(object)),
-            Ok(object) => Event::Present(self.intake.keep(object)),
+        match self.intake.read(raw.as_bytes()) {
+            Ok(object) => Ok(self.event(object, sort)),
             Err(MetadataError::Syntax) => {
                 let damage = Damage::Malformed("an object of the watch is not valid JSON");
-                return Err(damaged(Verb::Watch, target, damage));
+                Err(damaged(verb, target, damage))
             }
             Err(error) => {
                 self.skip("an object of the watch", &error);
-                return Ok(Some(Input::Event { version: ResourceVersion::new("") }));
+                Ok(Some(match self.stream {
+                    Some(_) => Input::InitialEvent { is_added: sort == Sort::Added },
+                    None => Input::Event { version: ResourceVersion::new("") },
+                }))
             }
+        }
+    }
+
+    fn bookmark(&mut self, version: &str, ends_initial_events: bool) -> Input {
+        let version = ResourceVersion::new(version);
+        if self.stream.is_some() && !ends_initial_events {
+            let detail = "a bookmark came that does not end the list: the server takes it for a plain watch";
+            self.failure = Some(self.failed(Kind::Malformed, detail));
+        }
+        self.live(|live| live.last_event = Some(Instant::now()));
+        if ends_initial_events { Input::InitialEventsEnd { version } } else { Input::Bookmark { version } }
+    }
+
+    /// Takes what a frame says of an object. `None` if the session has ended.
+    fn event(&mut self, object: StoredObject, sort: Sort) -> Option<Input> {
+        let Some(stream) = &mut self.stream else {
+            let object = self.intake.keep(object);
+            return self.apply(if sort == Sort::Gone { Event::Gone(object) } else { Event::Present(object) });
         };
-        Ok(self.apply(event))
+        let held = stream.get(object.key());
+        if held.is_none_or(|held| !object.version().is_older_than(held.version())) {
+            if sort == Sort::Gone {
+                stream.remove(object.key());
+            } else {
+                // As with the items of a list.
+                let kept = self.informer.cache.unchanged(object.key(), object.life(), object.version());
+                stream.insert(object.key().clone(), kept.unwrap_or_else(|| self.intake.keep(object)));
+            }
+        }
+        Some(Input::InitialEvent { is_added: sort == Sort::Added })
     }
 
     /// Compresses what the cache holds by a new dictionary, if it is time to.
     async fn train_if_due(&mut self) {
-        self.intake.train_if_due(|| all_objects(self.informer, &self.list, &self.page)).await;
+        let stream = || self.stream.iter().flat_map(BTreeMap::values);
+        let collected = || self.list.iter().chain(&self.page).chain(stream());
+        self.intake.train_if_due(|| all_objects(self.informer, collected())).await;
     }
 
     fn apply(&mut self, event: Event<StoredObject>) -> Option<Input> {
@@ -235,11 +280,14 @@ impl<'a> Task<'a> {
 
     /// Does what follows at once and tells what is to be told. `None` if the session has ended.
     fn follow(&mut self, machine: &Machine, step: Step) -> Option<Action> {
-        self.tell(step.notice);
+        self.tell(step.notice, machine);
         match step.effect {
             Effect::None => {}
             Effect::Keep => self.list.append(&mut self.page),
-            Effect::Discard => self.list = Vec::new(),
+            Effect::Discard => {
+                self.list = Vec::new();
+                self.stream = None;
+            }
             Effect::Relist => self.live(|live| live.relists += 1),
             Effect::Commit => {
                 self.list.append(&mut self.page);
@@ -248,6 +296,7 @@ impl<'a> Task<'a> {
             }
             Effect::StartWithout => {
                 self.list = Vec::new();
+                self.stream = None;
                 self.informer.cache.start_without(self.session).then_some(())?;
                 self.progress(|progress| progress.synced = true);
                 info!(informer = %self.informer.target, "counts as synced without its kind, which is missing");
@@ -259,7 +308,13 @@ impl<'a> Task<'a> {
 
     /// Gives the complete list to the cache. `None` if the session has ended.
     fn commit(&mut self) -> Option<()> {
-        let list = std::mem::take(&mut self.list);
+        let list = match self.stream.take() {
+            Some(stream) => stream.into_values().collect(),
+            None => std::mem::take(&mut self.list),
+        };
+        if let Some(watch) = &mut self.watch {
+            watch.verb = Verb::Watch;
+        }
         debug!(informer = %self.informer.target, objects = list.len(), "listed");
         self.informer.cache.replace(self.session, list, &mut self.left).then_some(())?;
         self.live(|live| live.lists += 1);
@@ -274,13 +329,14 @@ impl<'a> Task<'a> {
         }
     }
 
-    fn tell(&mut self, notice: Notice) {
+    fn tell(&mut self, notice: Notice, machine: &Machine) {
         let informer = &self.informer.target;
         match (notice, &self.failure) {
-            (Notice::None, _) | (Notice::Quiet | Notice::Began | Notice::Reminder, None) => {}
+            (Notice::None, _) | (Notice::Quiet | Notice::Began | Notice::Reminder | Notice::FellBack, None) => {}
             (Notice::Quiet, Some(error)) => debug!(%informer, %error, "trying again"),
             (Notice::Began, Some(error)) => warn!(%informer, "{error}; trying again until it succeeds"),
             (Notice::Reminder, Some(error)) => warn!(%informer, "still waiting: {error}"),
+            (Notice::FellBack, Some(error)) => info!(%informer, "lists in pages from now on: {error}"),
             (Notice::Over(after), _) => info!(%informer, ?after, "works again"),
         }
         match notice {
@@ -288,6 +344,10 @@ impl<'a> Task<'a> {
             Notice::Began | Notice::Reminder => {
                 let failing = self.failure.clone();
                 self.progress(|progress| progress.failing = failing);
+            }
+            Notice::FellBack => {
+                let fell_back = self.failure.clone().map(|why| (machine.list_mode(), why));
+                self.live(|live| live.fell_back = fell_back);
             }
             Notice::Over(_) => {
                 self.failure = None;
@@ -300,6 +360,7 @@ impl<'a> Task<'a> {
     fn show(&self, machine: &Machine, action: &Action) {
         let state = match action {
             Action::List(_) => InformerState::Listing,
+            Action::Watch(_) | Action::Read { .. } if machine.is_streaming() => InformerState::Streaming,
             Action::Watch(_) | Action::Read { .. } => InformerState::Watching,
             Action::Sleep { until } => {
                 let since = machine.failing_since().unwrap_or_else(|| self.clock.now());
@@ -338,20 +399,35 @@ impl<'a> Task<'a> {
     }
 
     fn stalled(&self) -> InformerError {
-        let detail = "the watch stalled: nothing came, not even its end";
-        InformerError::new(Verb::Watch, &self.informer.target, Kind::Stalled, detail)
+        let detail = match self.stream {
+            Some(_) => "no new object came in time, nor the bookmark that ends the list; does the server know streams?",
+            None => "the watch stalled: nothing came, not even its end",
+        };
+        self.failed(Kind::Stalled, detail)
     }
 
     fn ended_at_once(&self) -> InformerError {
-        let detail = "the server ends the watch as soon as it has begun";
-        InformerError::new(Verb::Watch, &self.informer.target, Kind::Truncated, detail)
+        let detail = match self.stream {
+            Some(_) => "the server ended it before the bookmark that ends the list",
+            None => "the server ends the watch as soon as it has begun",
+        };
+        self.failed(Kind::Truncated, detail)
+    }
+
+    /// A failure of the watch, or of the list that it begins with.
+    fn failed(&self, kind: Kind, detail: &str) -> InformerError {
+        let verb = if self.stream.is_some() { Verb::Stream } else { Verb::Watch };
+        InformerError::new(verb, &self.informer.target, kind, detail)
     }
 }
 
 /// All objects that an informer holds: those of its cache, and those of a list that is under way.
-fn all_objects(informer: &Informer, list: &[Arc<StoredObject>], page: &[Arc<StoredObject>]) -> Vec<Arc<StoredObject>> {
+fn all_objects<'o>(
+    informer: &Informer,
+    collected: impl Iterator<Item = &'o Arc<StoredObject>>,
+) -> Vec<Arc<StoredObject>> {
     let mut objects = informer.cache.objects();
-    objects.extend(list.iter().chain(page).cloned());
+    objects.extend(collected.cloned());
     objects
 }
 

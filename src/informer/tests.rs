@@ -5,6 +5,7 @@ mod fixture;
 mod lifecycle;
 mod log;
 mod missing;
+mod modes;
 mod relist;
 mod resume;
 mod storm;

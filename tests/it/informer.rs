@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
-use kubehandler::{DefaultHandler, InformerConfig, InformerState, SharedInformer};
+use kubehandler::{DefaultHandler, InformerConfig, InformerState, ListMode, SharedInformer};
 use serde_json::json;
 
 use super::support::network::Sent;
@@ -66,7 +66,7 @@ fn a_list_of_many_pages_is_whole() {
         for number in 0..20 {
             world.create(&format!("map-{number:02}"), "1").await;
         }
-        let paged = world.config().page_size(NonZeroU32::new(3));
+        let paged = world.config().list_mode(ListMode::Paged(NonZeroU32::MIN.saturating_add(2)));
         let maps: SharedInformer<ConfigMap> = world.informers.configured(paged);
         let _running = running(world, &maps).await;
         assert_eq!(maps.len(), 20);

@@ -15,6 +15,7 @@ mod handlers;
 mod in_order;
 mod informer;
 mod known_cases;
+mod list_modes;
 mod lives;
 mod mapping;
 mod missing;

@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use kubehandler::{Ending, HandlerOptions, KeySnapshot, KeyState};
+use kubehandler::{Ending, HandlerOptions, KeySnapshot, KeyState, ListMode};
 
 use crate::support::network::Sent;
 use crate::support::{
@@ -292,7 +292,7 @@ fn an_error_never_implies_a_deletion() {
 #[test]
 fn a_list_that_breaks_off_implies_no_deletion() {
     on_both(async |world| {
-        let config = world.config().page_size(NonZeroU32::new(2));
+        let config = world.config().list_mode(ListMode::Paged(NonZeroU32::MIN.saturating_add(1)));
         let recorder = world.recorder_of("pages", world.informers.configured(config));
         let _running = world.run(&[&recorder], 2).await;
         let names = ["a", "b", "c", "d", "e"];

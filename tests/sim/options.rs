@@ -5,9 +5,10 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use kubehandler::{BackoffConfig, RetryLimit};
+use kubehandler::{BackoffConfig, ListMode, Representation, RetryLimit};
+use kubehandler_testkit::InitialEvents;
 use rand::rngs::StdRng;
-use rand::{Rng, RngExt as _};
+use rand::{Rng, RngExt as _, SeedableRng as _};
 
 use super::transition::{Change, Trouble};
 
@@ -134,7 +135,13 @@ pub(crate) struct Options {
     pub(crate) trouble: f64,
     /// The chance that a watch repeats an old event before a new one.
     pub(crate) replay: f64,
-    pub(crate) page_size: Option<NonZeroU32>,
+    pub(crate) list_mode: ListMode,
+    /// What the server makes of a list as a stream.
+    pub(crate) initial_events: InitialEvents,
+    pub(crate) representation: Representation,
+    /// From how many bytes on objects are compressed. A few objects are more than the least.
+    pub(crate) compress_above: usize,
+    pub(crate) decoded_cache: usize,
     pub(crate) watch_timeout: Duration,
     pub(crate) watch_grace: Duration,
     pub(crate) read_timeout: Duration,
@@ -196,7 +203,11 @@ impl Options {
             troubles: swarm(&Trouble::ALL, 0.35, rng),
             trouble: one_of(&[0.0, 0.1, 0.3], rng),
             replay: one_of(&[0.0, 0.0, 0.3], rng),
-            page_size: one_of(&[None, NonZeroU32::new(2), NonZeroU32::new(500)], rng),
+            list_mode: NonZeroU32::new(one_of(&[0, 2, 500], rng)).map_or(ListMode::Unpaged, ListMode::Paged),
+            initial_events: InitialEvents::Send,
+            representation: Representation::Compact,
+            compress_above: usize::MAX,
+            decoded_cache: 0,
             watch_timeout: Duration::from_secs(one_of(&[5, 20, 60], rng)),
             watch_grace: Duration::from_secs(one_of(&[1, 5], rng)),
             read_timeout: Duration::from_secs(one_of(&[5, 20], rng)),
@@ -205,6 +216,28 @@ impl Options {
             expired_as_event: rng.random(),
             drain_deadline: one_of(&[0, 300, 25_000].map(Duration::from_millis), rng),
         }
+    }
+
+    /// Lets a third of the seeds list by a stream, which the server may refuse or take for a plain watch.
+    ///
+    /// Drawn apart, so that a seed means otherwise what it meant before there were streams.
+    pub(crate) fn draw_streams(&mut self, seed: u64) {
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x57ae_a311);
+        if rng.random_bool(1.0 / 3.0) {
+            self.list_mode = ListMode::Streaming;
+            let (send, refuse, ignore) = (InitialEvents::Send, InitialEvents::Refuse, InitialEvents::Ignore);
+            self.initial_events = one_of(&[send, send, send, send, refuse, ignore], &mut rng);
+        }
+    }
+
+    /// Lets each way to hold objects be seen: compressed by dictionaries that follow each other quickly, plain, decoded lately
+    /// or for good. None of it may show.
+    pub(crate) fn draw_representation(&mut self, seed: u64) {
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x0b1e_c7ed);
+        self.representation =
+            one_of(&[Representation::Compact, Representation::Compact, Representation::Typed], &mut rng);
+        self.compress_above = one_of(&[1, 1_000, usize::MAX], &mut rng);
+        self.decoded_cache = one_of(&[0, 10_000, 8_000_000], &mut rng);
     }
 
     /// How long the world may need, at most, to come to rest once nothing goes wrong any more.

@@ -87,10 +87,15 @@ impl Wire {
         });
         let Some(informer) = informer else { return self.single(request, &plural, inner).await };
         let is_watch = query.contains("watch=");
+        let is_stream = query.contains("sendInitialEvents=true");
         if !is_watch && !query.contains("continue=") {
             self.state().informers.entry(informer).or_default().pages.clear();
         }
-        let asked = if is_watch { "watch" } else { "list" };
+        let asked = match (is_watch, is_stream) {
+            (_, true) => "list as a stream",
+            (true, _) => "watch",
+            (false, _) => "list",
+        };
         let answer = inner.send(request).await;
         let status = match &answer {
             Ok(answer) => answer.status().as_u16().to_string(),
@@ -104,6 +109,7 @@ impl Wire {
             let reading = Reading {
                 wire: self.clone(),
                 informer,
+                initial: (is_stream && good).then(BTreeMap::new),
                 frames: stream,
                 rest: Vec::new(),
                 lines: VecDeque::new(),
@@ -153,16 +159,30 @@ impl Wire {
         seen.pages.extend(items.iter().filter_map(Object::of));
         if list["metadata"]["continue"].as_str().is_none_or(str::is_empty) {
             let objects = std::mem::take(&mut seen.pages);
-            seen.held = objects.iter().map(|object| (object.name.clone(), object.version)).collect();
             drop(state);
-            self.history.push(Event::Told { informer, told: Told::List(objects) });
+            self.list(informer, objects);
         }
     }
 
+    /// A list has arrived in full.
+    fn list(&self, informer: usize, objects: Vec<Object>) {
+        let held = objects.iter().map(|object| (object.name.clone(), object.version)).collect();
+        self.state().informers.entry(informer).or_default().held = held;
+        self.history.push(Event::Told { informer, told: Told::List(objects) });
+    }
+
     /// An event is about to be passed on. False if it cannot be read: then the rest of the watch cannot, either.
-    fn event(&self, informer: usize, line: &Bytes) -> bool {
+    fn event(&self, informer: usize, initial: &mut Option<BTreeMap<String, Object>>, line: &Bytes) -> bool {
         let Ok(event) = serde_json::from_slice::<Value>(line) else { return false };
-        self.read(informer, &event, line);
+        let Some(objects) = initial else {
+            self.read(informer, &event, line);
+            return true;
+        };
+        if collect(objects, &event) {
+            let objects = std::mem::take(objects).into_values().collect();
+            *initial = None;
+            self.list(informer, objects);
+        }
         true
     }
 
@@ -217,6 +237,22 @@ impl Wire {
     }
 }
 
+/// Takes an event of a list that comes as a stream. Whether the list is complete with it.
+fn collect(objects: &mut BTreeMap<String, Object>, event: &Value) -> bool {
+    let ends = &event["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"];
+    let is_bookmark = event["type"] == "BOOKMARK";
+    if let Some(object) = Object::of(&event["object"]).filter(|_| !is_bookmark) {
+        let old = objects.get(&object.name).is_some_and(|held| held.version > object.version);
+        match event["type"].as_str() {
+            _ if old => {}
+            Some("ADDED" | "MODIFIED") => drop(objects.insert(object.name.clone(), object)),
+            Some("DELETED") => drop(objects.remove(&object.name)),
+            Some(_) | None => {}
+        }
+    }
+    is_bookmark && ends == "true"
+}
+
 /// Writes down that a request is over.
 struct Answered {
     history: History,
@@ -235,6 +271,8 @@ type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
 struct Reading {
     wire: Wire,
     informer: usize,
+    /// What has come of a list as a stream, until the bookmark that ends it.
+    initial: Option<BTreeMap<String, Object>>,
     frames: BodyStream<Body>,
     rest: Vec<u8>,
     lines: VecDeque<Bytes>,
@@ -253,14 +291,15 @@ impl Reading {
         loop {
             if let Some(line) = self.lines.front() {
                 if !self.damaged
+                    && self.initial.is_none()
                     && line.ends_with(b"\n")
                     && let Some(old) = self.wire.repeated(self.informer)
                 {
-                    self.wire.event(self.informer, &old);
+                    self.wire.event(self.informer, &mut self.initial, &old);
                     return Some(Ok(http_body::Frame::data(old)));
                 }
                 let line = self.lines.pop_front()?;
-                self.damaged = self.damaged || !self.wire.event(self.informer, &line);
+                self.damaged = self.damaged || !self.wire.event(self.informer, &mut self.initial, &line);
                 return Some(Ok(http_body::Frame::data(line)));
             }
             if let Some(error) = self.end.take() {

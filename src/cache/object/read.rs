@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use kubehandler_core::key::ParseKeyError;
 use kubehandler_core::{Life, ObjectKey, ResourceVersion};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -89,9 +90,9 @@ impl StoredObject {
         interner: &mut Interner,
     ) -> Result<Self, MetadataError> {
         let text = std::str::from_utf8(raw).map_err(|_| MetadataError::Syntax)?;
-        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| refused(&error))?;
+        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| refused(text, &error))?;
         let raw_metadata = envelope.metadata.ok_or(MetadataError::NotAnObject)?;
-        let metadata: Metadata<'_> = serde_json::from_str(raw_metadata.get()).map_err(|error| refused(&error))?;
+        let metadata: Metadata<'_> = serde_json::from_str(raw_metadata.get()).map_err(|error| refused(text, &error))?;
         let types = (lacks_text(envelope.api_version) || lacks_text(envelope.kind)).then_some(types);
         let replaced = types.and(envelope.api_version).into_iter().chain(types.and(envelope.kind));
         let cut = replaced.chain(metadata.managed_fields.filter(|_| !keep_managed_fields)).collect();
@@ -121,9 +122,11 @@ pub(super) fn annotations(text: &[u8]) -> BTreeMap<String, String> {
     texts(metadata.and_then(|metadata| metadata.annotations)).collect()
 }
 
-/// serde's messages quote what they refuse, so only the category is used.
-fn refused(error: &serde_json::Error) -> MetadataError {
-    if error.is_data() { MetadataError::NotAnObject } else { MetadataError::Syntax }
+/// serde's messages quote what they refuse, so only the category is used. It stops reading where something does not fit:
+/// behind that the text may be damaged all the same.
+fn refused(text: &str, error: &serde_json::Error) -> MetadataError {
+    let is_json = error.is_data() && serde_json::from_str::<IgnoredAny>(text).is_ok();
+    if is_json { MetadataError::NotAnObject } else { MetadataError::Syntax }
 }
 
 /// A field's value, though it may be null.

@@ -84,6 +84,8 @@ fn only_a_usable_key_is_asked_for() {
     for (text, error) in [
         ("{", MetadataError::Syntax),
         (r#"{"metadata":{"name":"a"},"spec":tru}"#, MetadataError::Syntax),
+        (r#"{"kind":"Pod","kind":"Pod","metadata":{"name":"a"},:}"#, MetadataError::Syntax),
+        (r#"{"kind":"Pod","kind":"Pod","metadata":{"name":"a"}}"#, MetadataError::NotAnObject),
         ("[]", MetadataError::NotAnObject),
         ("7", MetadataError::NotAnObject),
         ("{}", MetadataError::NotAnObject),

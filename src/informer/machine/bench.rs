@@ -15,8 +15,9 @@ pub(super) struct Bench {
 
 pub(super) fn bench(config: InformerConfig) -> Bench {
     let mut machine = Machine::new(config);
-    let action = machine.start();
-    Bench { machine, now: Timestamp::from_epoch(seconds(1000)), rng: StdRng::seed_from_u64(7), action }
+    let mut rng = StdRng::seed_from_u64(7);
+    let action = machine.start(&mut rng);
+    Bench { machine, now: Timestamp::from_epoch(seconds(1000)), rng, action }
 }
 
 impl Bench {
@@ -58,11 +59,28 @@ impl Bench {
         bench
     }
 
+    /// A bench whose stream has just opened.
+    pub(super) fn streaming() -> Self {
+        let mut bench = bench(default().list_mode(ListMode::Streaming));
+        bench.step(Input::WatchOpened);
+        bench
+    }
+
     #[track_caller]
     pub(super) fn assert_watches_from(&self, expected: u64) {
         match &self.action {
-            Action::Watch(WatchRequest { version, .. }) => assert_eq!(*version, self::version(expected)),
+            Action::Watch(WatchRequest { from, .. }) => {
+                assert_eq!(*from, WatchFrom::Version(self::version(expected)));
+            }
             Action::List(_) | Action::Read { .. } | Action::Sleep { .. } => panic!("no watch: {:?}", self.action),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn assert_streams(&self) {
+        match &self.action {
+            Action::Watch(WatchRequest { from, .. }) => assert_eq!(*from, WatchFrom::InitialEvents),
+            Action::List(_) | Action::Read { .. } | Action::Sleep { .. } => panic!("no stream: {:?}", self.action),
         }
     }
 
@@ -83,6 +101,14 @@ pub(super) fn version(number: u64) -> ResourceVersion {
 
 pub(super) fn page(number: u64, token: Option<&str>) -> Input {
     Input::Page { version: version(number), continue_token: token.map(str::to_owned) }
+}
+
+pub(super) fn initial(is_added: bool) -> Input {
+    Input::InitialEvent { is_added }
+}
+
+pub(super) fn initial_end(number: u64) -> Input {
+    Input::InitialEventsEnd { version: version(number) }
 }
 
 pub(super) fn event(number: u64) -> Input {

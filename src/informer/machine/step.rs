@@ -13,7 +13,8 @@ pub(in crate::informer) enum Action {
     List(PageRequest),
     /// Begin a watch; report `WatchOpened` or `WatchFailed`.
     Watch(WatchRequest),
-    /// Read the watch until then; report `Event`, `Bookmark`, `WatchEnded`, `WatchFailed`, or `Tick`.
+    /// Read the watch until then; report `Event` (`InitialEvent` while it is a list), `Bookmark`, `InitialEventsEnd`,
+    /// `WatchEnded`, `WatchFailed`, or `Tick`.
     Read { until: Timestamp },
     /// Wait until then; report `Tick`.
     Sleep { until: Timestamp },
@@ -29,9 +30,18 @@ pub(in crate::informer) struct PageRequest {
 /// A watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::informer) struct WatchRequest {
-    pub(in crate::informer) version: ResourceVersion,
+    pub(in crate::informer) from: WatchFrom,
     /// After how many seconds the server shall end it.
     pub(in crate::informer) timeout_seconds: u64,
+}
+
+/// Where a watch begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::informer) enum WatchFrom {
+    /// Behind this version.
+    Version(ResourceVersion),
+    /// With what exists, and a bookmark behind it: a list as a stream.
+    InitialEvents,
 }
 
 /// How an action went.
@@ -45,6 +55,10 @@ pub(in crate::informer) enum Input {
     ListFailed(Failure),
     /// The server has accepted the watch.
     WatchOpened,
+    /// An event of a stream that is still a list has arrived, and is kept. Its version says nothing about the others'.
+    InitialEvent { is_added: bool },
+    /// The bookmark has arrived that says that all initial events have.
+    InitialEventsEnd { version: ResourceVersion },
     /// An event has arrived and is in the cache.
     Event { version: ResourceVersion },
     /// A bookmark has arrived.
@@ -82,7 +96,7 @@ pub(in crate::informer) enum Effect {
     None,
     /// Keep the page's items: more pages follow.
     Keep,
-    /// The list is complete with this page: give all items to the cache.
+    /// The list is complete with this page, or this bookmark: give all items to the cache.
     Commit,
     /// Forget the items kept so far: the list begins anew.
     Discard,
@@ -106,4 +120,6 @@ pub(in crate::informer) enum Notice {
     Reminder,
     /// It works again, after so long.
     Over(Duration),
+    /// The list mode does not work here: pages from now on.
+    FellBack,
 }

@@ -1,13 +1,14 @@
 //! The machine's transitions, as tables.
 
-use std::num::NonZeroU32;
-
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use super::bench::{Bench, bench, bookmark, default, event, list_failed, page, seconds, watch_failed};
+use super::bench::{
+    Bench, bench, bookmark, default, event, initial, initial_end, list_failed, page, seconds, watch_failed,
+};
+use super::listing::PAGE_FAILURES_MAX;
 use super::*;
-use crate::informer::config::RetryInterval;
+use crate::informer::config::{OnMissing, RetryInterval};
 
 #[test]
 fn a_list_goes_page_by_page_and_the_watch_begins_where_its_snapshot_was_taken() {
@@ -22,14 +23,27 @@ fn a_list_goes_page_by_page_and_the_watch_begins_where_its_snapshot_was_taken() 
 }
 
 #[test]
-fn without_a_page_size_everything_is_asked_for_at_once() {
-    bench(default().page_size(None)).assert_lists(None, None);
-    bench(default().page_size(NonZeroU32::new(7))).assert_lists(Some(7), None);
+fn an_unpaged_list_asks_for_everything_at_once() {
+    bench(default().list_mode(ListMode::Unpaged)).assert_lists(None, None);
 }
 
 #[test]
 fn a_failed_page_is_asked_for_again_and_what_came_before_is_kept() {
-    for kind in [Kind::Server, Kind::Busy, Kind::Stalled, Kind::Truncated, Kind::Unreachable, Kind::Forbidden] {
+    for kind in [Kind::Unreachable, Kind::Tls, Kind::Unauthorized, Kind::Forbidden, Kind::Busy, Kind::Stalled] {
+        let mut bench = bench(default());
+        bench.step(page(10, Some("a")));
+        for _ in 0..100 {
+            assert_eq!(bench.step(list_failed(kind)).effect, Effect::None, "{kind:?}");
+            bench.tick();
+            bench.assert_lists(Some(500), Some("a"));
+        }
+        assert_eq!(bench.step(page(10, None)).effect, Effect::Commit);
+    }
+}
+
+#[test]
+fn a_page_that_fails_again_and_again_in_a_way_that_may_come_from_it_begins_the_list_anew() {
+    for kind in [Kind::Server, Kind::Truncated, Kind::TooNew] {
         let mut bench = bench(default());
         bench.step(page(10, Some("a")));
         for _ in 1..PAGE_FAILURES_MAX {
@@ -414,6 +428,9 @@ fn an_input_that_does_not_belong_to_the_action_changes_nothing() {
             bookmark(77),
             Input::WatchEnded,
             watch_failed(Kind::Server),
+            initial(true),
+            initial(false),
+            initial_end(77),
         ]
     };
     let listing: Prepare = || bench(default());
@@ -422,6 +439,8 @@ fn an_input_that_does_not_belong_to_the_action_changes_nothing() {
         bench.step(page(10, None));
         bench
     };
+    let opening_stream: Prepare = || bench(default().list_mode(ListMode::Streaming));
+    let streaming: Prepare = Bench::streaming;
     let watching: Prepare = || Bench::watching(default());
     let waiting: Prepare = || {
         let mut bench = bench(default());
@@ -431,7 +450,10 @@ fn an_input_that_does_not_belong_to_the_action_changes_nothing() {
     for (state, prepare, own) in [
         ("listing", listing, &[1, 2][..]),
         ("opening", opening, &[3, 7]),
-        ("watching", watching, &[0, 4, 5, 6, 7]),
+        ("opening a stream", opening_stream, &[3, 7]),
+        ("streaming", streaming, &[0, 5, 6, 7, 8, 9, 10]),
+        // The bookmark that ends a list may come twice.
+        ("watching", watching, &[0, 4, 5, 6, 7, 10]),
         ("waiting", waiting, &[0]),
     ] {
         for (at, input) in inputs().into_iter().enumerate().filter(|(at, _)| !own.contains(at)) {

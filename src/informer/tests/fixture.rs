@@ -1,5 +1,6 @@
 //! What the informer's tests share: a server, a subscriber that writes down what it is told, and the log's text.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 use super::log;
 use crate::cache::{Change, Later, Origin, StoredObject, Subscriber};
 use crate::clock::Clock;
-use crate::informer::{InformerConfig, InformerFactory, SharedInformer, Subscription};
+use crate::informer::{InformerConfig, InformerFactory, ListMode, SharedInformer, Subscription};
 
 /// Longer than any wait of the informer, in the paused clock's time.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3600);
@@ -136,6 +137,11 @@ impl Fixture {
     pub(super) fn names(&self) -> Vec<String> {
         self.maps.keys().iter().map(|key| key.name().to_owned()).collect()
     }
+}
+
+/// Lists in pages of so many objects.
+pub(super) fn paged(objects: u32) -> ListMode {
+    ListMode::Paged(NonZeroU32::new(objects).unwrap())
 }
 
 pub(super) fn config_map(value: &str) -> Value {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kubehandler_testkit::{ApiServer, Fault, Requests, Rule};
 
-use super::fixture::{Diary, Fixture, PATIENCE, settle, until};
+use super::fixture::{Diary, Fixture, PATIENCE, paged, settle, until};
 use crate::cache::Subscriber;
 use crate::informer::{InformerConfig, InformerState, SyncError};
 
@@ -82,7 +82,7 @@ async fn who_waits_for_the_sync_learns_that_nobody_subscribes_any_more() {
 
 #[tokio::test(start_paused = true)]
 async fn a_subscriber_between_two_pages_gets_the_list_like_the_others() {
-    let mut fixture = Fixture::new(ApiServer::new(), InformerConfig::new().page_size(std::num::NonZeroU32::new(1)));
+    let mut fixture = Fixture::new(ApiServer::new(), InformerConfig::new().list_mode(paged(1)));
     fixture.put("a", "1");
     fixture.put("b", "1");
     let slow = Rule::new(Requests::of("list", "configmaps"), Fault::Delay(Duration::from_secs(1)));

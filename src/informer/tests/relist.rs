@@ -1,12 +1,11 @@
 //! Lists after a gap: what they tell, and that nothing but a complete one tells anything.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kubehandler_testkit::{ApiServer, ExpiredWatch, Fault, Requests, Rule, WatchFault};
 
-use super::fixture::{Fixture, PATIENCE, until};
+use super::fixture::{Fixture, PATIENCE, paged, until};
 use crate::informer::InformerConfig;
 
 fn watches() -> Requests {
@@ -87,7 +86,7 @@ async fn errors_never_imply_deletions() {
 
 #[tokio::test(start_paused = true)]
 async fn a_page_that_fails_is_asked_for_again_and_nothing_is_told_before_the_last_one() {
-    let config = InformerConfig::new().page_size(NonZeroU32::new(1));
+    let config = InformerConfig::new().list_mode(paged(1));
     let mut fixture = Fixture::new(ApiServer::new(), config);
     for name in ["a", "b", "c"] {
         fixture.put(name, "1");
@@ -105,7 +104,7 @@ async fn a_page_that_fails_is_asked_for_again_and_nothing_is_told_before_the_las
 
 #[tokio::test(start_paused = true)]
 async fn an_expired_continue_token_begins_the_list_anew_in_one_piece_and_forgets_the_first_pages() {
-    let config = InformerConfig::new().page_size(NonZeroU32::new(1));
+    let config = InformerConfig::new().list_mode(paged(1));
     let mut fixture = Fixture::new(ApiServer::new(), config);
     for name in ["a", "b", "c"] {
         fixture.put(name, "1");

@@ -2,7 +2,6 @@
 //! lives, and when the faults end the cache is what the server has.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,10 +12,10 @@ use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use super::fixture::{config_map, pass};
+use super::fixture::{config_map, paged, pass};
 use super::log;
 use crate::cache::{Change, Later, Origin, Subscriber};
-use crate::informer::{InformerConfig, InformerFactory, SharedInformer};
+use crate::informer::{InformerConfig, InformerFactory, ListMode, SharedInformer};
 
 /// Folds what it is told, and remembers which lives have ended.
 #[derive(Default)]
@@ -118,7 +117,7 @@ fn truth(server: &ApiServer) -> BTreeMap<ObjectKey, (Life, ResourceVersion)> {
     metadata.map(state).collect()
 }
 
-async fn storm(seed: u64, page_size: u32, status: bool) {
+async fn storm(seed: u64, list_mode: ListMode, status: bool) {
     log::prepare();
     let mut rng = StdRng::seed_from_u64(seed);
     let mode = if status { ExpiredWatch::HttpStatus } else { ExpiredWatch::Event };
@@ -127,7 +126,7 @@ async fn storm(seed: u64, page_size: u32, status: bool) {
         server.put_raw("configmaps", Some("default"), &format!("map-{number}"), config_map("first"));
     }
     let config = InformerConfig::new()
-        .page_size(NonZeroU32::new(page_size))
+        .list_mode(list_mode)
         .watch_timeout(Duration::from_secs(20))
         .watch_grace(Duration::from_secs(5));
     let factory = InformerFactory::new(server.client()).with_seed(seed);
@@ -152,12 +151,16 @@ fn cases() -> u32 {
     std::env::var_os("PROPTEST_CASES").map_or(24, |_| ProptestConfig::default().cases)
 }
 
+fn modes() -> impl Strategy<Value = ListMode> {
+    prop_oneof![(1_u32..4).prop_map(paged), Just(ListMode::Unpaged), Just(ListMode::Streaming)]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
-    fn whatever_goes_wrong_the_cache_ends_as_the_server_is(seed: u64, page_size in 1_u32..4, status: bool) {
+    fn whatever_goes_wrong_the_cache_ends_as_the_server_is(seed: u64, list_mode in modes(), status: bool) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(storm(seed, page_size, status));
+        runtime.block_on(storm(seed, list_mode, status));
     }
 }

@@ -12,12 +12,13 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::client::Body;
+use tokio::time::Instant;
 
 use super::fixture::{Diary, PATIENCE, pass, until};
 use super::log::{self, Log};
 use crate::cache::Subscriber;
 use crate::informer::{
-    InformerConfig, InformerErrorKind, InformerFactory, InformerState, SharedInformer, Subscription,
+    InformerConfig, InformerErrorKind, InformerFactory, InformerState, ListMode, SharedInformer, Subscription,
 };
 
 /// What an answer's body does.
@@ -40,6 +41,10 @@ struct Strange {
 }
 
 fn start(answers: Vec<Vec<Piece>>) -> Strange {
+    start_with(ListMode::default(), answers)
+}
+
+fn start_with(list_mode: ListMode, answers: Vec<Vec<Piece>>) -> Strange {
     log::prepare();
     let answers: Arc<Mutex<VecDeque<_>>> = Arc::new(Mutex::new(answers.into()));
     let queries: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -58,7 +63,8 @@ fn start(answers: Vec<Vec<Piece>>) -> Strange {
         async { Ok::<_, Infallible>(Response::new(StreamBody::new(Box::pin(frames)))) }
     });
     let factory = InformerFactory::new(kube::Client::new(service, "default")).with_seed(1);
-    let maps = factory.configured(InformerConfig::new().read_timeout(Duration::from_secs(20)));
+    let config = InformerConfig::new().list_mode(list_mode).read_timeout(Duration::from_secs(20));
+    let maps = factory.configured(config);
     let diary = Arc::new(Diary::default());
     let subscription = maps.informer().subscribe(Arc::clone(&diary) as Arc<dyn Subscriber>);
     Strange { queries, maps, diary, _subscription: subscription }
@@ -226,4 +232,64 @@ async fn an_expired_watch_is_recognised_without_a_code() {
     let server = start(vec![vec![EMPTY_LIST], vec![expired], vec![EMPTY_LIST]]);
     until(|| server.maps.status().lists == 2).await;
     assert_eq!(server.maps.status().relists, 1);
+}
+
+const END: Piece = Text(
+    r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9","annotations":{"k8s.io/initial-events-end":"true"}}}}"#,
+);
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_while_a_stream_is_a_list_is_in_the_list() {
+    let events = Text(
+        r#"{"type":"ADDED","object":{"metadata":{"name":"a","resourceVersion":"2"}}}
+        {"type":"ADDED","object":{"metadata":{"name":"b","resourceVersion":"8"}}}
+        {"type":"ADDED","object":{"metadata":{"name":"c","resourceVersion":"3"}}}
+        {"type":"MODIFIED","object":{"metadata":{"name":"a","resourceVersion":"6"}}}
+        {"type":"DELETED","object":{"metadata":{"name":"c","resourceVersion":"7"}}}
+        {"type":"MODIFIED","object":{"metadata":{"name":"a","resourceVersion":"4"}}}
+        {"type":"DELETED","object":{"metadata":{"name":"b","resourceVersion":"5"}}}
+        {"type":"ADDED","object":{"secret":"hunter2"}}"#,
+    );
+    // The bookmark may come twice, as anything may.
+    let changed = Text(r#"{"type":"MODIFIED","object":{"metadata":{"name":"a","resourceVersion":"12"}}}"#);
+    let server = start_with(ListMode::Streaming, vec![vec![events, END, END, changed, FOR_EVER]]);
+    until(|| server.diary.len() == 4).await;
+    assert_eq!(server.diary.take(), ["+a! initial", "+b! initial", "synced", "~a watch"]);
+    let versions: Vec<String> = server.diary.objects().iter().map(|object| object.version().to_string()).collect();
+    assert_eq!(versions, ["6", "8", "12"], "what is older than what came before is dropped");
+    let status = server.maps.status();
+    assert_eq!((status.events, status.lists, status.skipped), (1, 1, 1), "initial events are the list's");
+    assert_eq!(status.last_resource_version.as_deref(), Some("12"));
+    assert_eq!(server.queries.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_event_in_a_stream_is_told_as_the_lists() {
+    let added = Text(r#"{"type":"ADDED","object":{"metadata":{"name":"a","resourceVersion":"2"}}}"#);
+    let error = Text(
+        r#"{"type":"ERROR","object":{"code":504,"message":"Timeout: Too large resource version: 9, current: 5","details":{"retryAfterSeconds":7}}}"#,
+    );
+    let begun = Instant::now();
+    let server = start_with(ListMode::Streaming, vec![vec![added, error], vec![END, FOR_EVER]]);
+    let (kind, text) = server.why().await;
+    assert_eq!(kind, InformerErrorKind::TooNew);
+    assert!(text.starts_with("cannot list as a stream configmaps"), "{text}");
+    server.synced().await;
+    assert!(begun.elapsed() >= Duration::from_secs(7), "{:?}", begun.elapsed());
+    assert_eq!(server.diary.take(), ["synced"], "nothing of a stream that broke is told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_sends_nothing_but_changes_is_no_list() {
+    let mut pieces = Vec::new();
+    for _ in 0..20 {
+        pieces.push(Text(r#"{"type":"MODIFIED","object":{"metadata":{"name":"a","resourceVersion":"6"}}}"#));
+        pieces.push(Silence(Duration::from_secs(5)));
+    }
+    let begun = Instant::now();
+    let server = start_with(ListMode::Streaming, vec![pieces, vec![EMPTY_LIST]]);
+    server.synced().await;
+    assert!(begun.elapsed() < Duration::from_secs(21), "{:?}", begun.elapsed());
+    assert_eq!(server.diary.take(), ["synced"]);
+    assert!(server.maps.status().fell_back.unwrap().to_string().contains("nor the bookmark that ends the list"));
 }

@@ -1,6 +1,5 @@
 //! The first list, what is asked for, and what is kept.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -8,13 +7,13 @@ use kube::api::DynamicObject;
 use kube::core::{ApiResource, PartialObjectMeta};
 use serde_json::json;
 
-use super::fixture::{Diary, Fixture, PATIENCE};
+use super::fixture::{Diary, Fixture, PATIENCE, paged};
 use crate::informer::{InformerConfig, SharedInformer};
 use kubehandler_testkit::ApiServer;
 
 #[tokio::test(start_paused = true)]
 async fn the_first_list_is_told_sorted_then_synced_then_each_change() {
-    let mut fixture = Fixture::new(ApiServer::new(), InformerConfig::new().page_size(NonZeroU32::new(2)));
+    let mut fixture = Fixture::new(ApiServer::new(), InformerConfig::new().list_mode(paged(2)));
     for name in ["e", "b", "d", "a", "c"] {
         fixture.put(name, "1");
     }
@@ -33,7 +32,7 @@ async fn the_first_list_is_told_sorted_then_synced_then_each_change() {
 
 #[tokio::test(start_paused = true)]
 async fn the_list_goes_in_pages_without_a_version_and_the_watch_begins_where_they_were_taken() {
-    let mut fixture = Fixture::new(ApiServer::new(), InformerConfig::new().page_size(NonZeroU32::new(2)));
+    let mut fixture = Fixture::new(ApiServer::new(), InformerConfig::new().list_mode(paged(2)));
     for name in ["a", "b", "c"] {
         fixture.put(name, "1");
     }
@@ -128,15 +127,18 @@ async fn all_who_ask_for_the_same_share_one_list_and_one_watch() {
 #[tokio::test(start_paused = true)]
 async fn other_options_for_a_shared_informer_are_a_conflict_that_names_them() {
     let fixture = Fixture::new(ApiServer::new(), InformerConfig::new());
-    let config = fixture.factory.defaults().clone().page_size(NonZeroU32::new(7)).keep_managed_fields(true);
+    let config = fixture.factory.defaults().clone().list_mode(paged(7)).keep_managed_fields(true);
     let other: SharedInformer<ConfigMap> = fixture.factory.configured(config);
     assert_eq!(other.informer().id(), fixture.maps.informer().id());
     let conflict = other.conflict().unwrap();
-    assert_eq!(conflict.differences(), ["keep_managed_fields is false and true", "page_size is 500 and 7"]);
+    assert_eq!(
+        conflict.differences(),
+        ["keep_managed_fields is false and true", "list_mode is Paged(500) and Paged(7)"]
+    );
     assert!(conflict.to_string().contains("configmaps in namespace default"), "{conflict}");
     // Once nobody holds the first one, the next request makes an informer of its own.
     let Fixture { maps, factory, .. } = fixture;
     drop((maps, other));
-    let config = factory.defaults().clone().page_size(NonZeroU32::new(7));
+    let config = factory.defaults().clone().list_mode(paged(7));
     assert!(factory.configured::<ConfigMap>(config).conflict().is_none());
 }

@@ -2,23 +2,29 @@
 //!
 //! - Embedded (the default): 2,000 `ConfigMaps` on the in-process API server, 2 workers. Budget: 0.5 s.
 //! - Real (`KUBEHANDLER_TEST_SERVER=real` and `KUBECONFIG`, as under `cargo xtask cluster --`): 20,000 on that
-//!   kube-apiserver. Each round is a process of its own, so that its memory is the controller's alone.
+//!   kube-apiserver, in each list mode, over loopback and over a slow link, by turns. Each round is a process of its own,
+//!   so that its memory is the controller's alone. Prints the table of docs/cache.md:
+//!   `KUBEHANDLER_TEST_SERVER=real cargo xtask cluster -- cargo bench --workspace --bench start`.
 //!
 //! Medians of five rounds. Cargo passes `--bench` when it is to measure (`cargo bench`); without it, or with `--smoke`,
 //! one round of few objects says whether it still works.
 
+mod link;
+
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroU32;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use futures::{StreamExt as _, TryStreamExt as _};
+use http::{Request, Uri};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use kube::Client;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
-use kubehandler::{CancellationToken, EventLoop, HandlerFuncs, InformerConfig, InformerFactory};
+use kube::{Client, Config};
+use kubehandler::{CancellationToken, EventLoop, HandlerFuncs, InformerConfig, InformerFactory, ListMode};
 use kubehandler_testkit::ApiServer;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
@@ -29,7 +35,7 @@ const ROUNDS: usize = 5;
 const BUDGET: Duration = Duration::from_millis(500);
 /// Only the objects that carry it are counted: the cluster's own are not.
 const LABEL: (&str, &str) = ("kubehandler.example.com/bench", "start");
-/// Tells a child process to measure one round: the namespace and the number of objects.
+/// Tells a child process to measure one round: the server, the list mode, the namespace and the number of objects.
 const ROUND: &str = "KUBEHANDLER_BENCH_ROUND";
 
 fn main() -> anyhow::Result<()> {
@@ -55,7 +61,10 @@ fn embedded(measure: bool) -> anyhow::Result<()> {
         let server = ApiServer::new();
         create(&server.client(), "bench", objects).await?;
         for _ in 0..rounds {
-            times.push(start(server.client(), "bench", objects, || Ok(())).await?.0);
+            times.push(start(server.client(), ListMode::default(), "bench", objects, || Ok(())).await?.0);
+        }
+        for (_, mode) in modes() {
+            start(server.client(), mode, "bench", objects, || Ok(())).await?;
         }
         anyhow::Ok(())
     })?;
@@ -71,27 +80,55 @@ fn embedded(measure: bool) -> anyhow::Result<()> {
 
 // === Real ===
 
+/// The list modes by name.
+fn modes() -> [(&'static str, ListMode); 3] {
+    let pages = ListMode::Paged(NonZeroU32::MIN.saturating_add(499));
+    [("pages of 500", pages), ("one piece", ListMode::Unpaged), ("stream", ListMode::Streaming)]
+}
+
 fn real(measure: bool) -> anyhow::Result<()> {
     let (objects, rounds) = if measure { (20_000, ROUNDS) } else { (200, 1) };
     let namespace = format!("bench-start-{}", std::process::id());
     let runtime = runtime()?;
-    let client = runtime.block_on(async {
-        let client = Client::try_default().await.context("KUBECONFIG does not name a cluster")?;
+    let (client, server, slow) = runtime.block_on(async {
+        let config = Config::infer().await.context("KUBECONFIG does not name a cluster")?;
+        let server = config.cluster_url.clone();
+        let client = Client::try_from(config)?;
         create(&client, &namespace, objects).await?;
-        anyhow::Ok(client)
+        let slow = link::listen(server.authority().context("a server without an address")?.as_str()).await?;
+        anyhow::Ok((client, server, slow))
     })?;
-    let rounds: anyhow::Result<Vec<Round>> = (0..rounds).map(|_| spawn(&namespace, objects)).collect();
+    let slow = Uri::builder().scheme("https").authority(slow.to_string()).path_and_query("/").build()?;
+    let links = [("loopback", server), ("slow", slow)];
+    let mut cells: BTreeMap<(usize, usize), Vec<Round>> = BTreeMap::new();
+    let measured = (|| {
+        for _ in 0..rounds {
+            for (link, (_, server)) in links.iter().enumerate() {
+                for mode in 0..modes().len() {
+                    let before = runtime.block_on(server_cpu(&client))?;
+                    let mut round = spawn(server, mode, &namespace, objects)?;
+                    round.server_cpu = runtime.block_on(server_cpu(&client))?.saturating_sub(before);
+                    cells.entry((mode, link)).or_default().push(round);
+                }
+            }
+        }
+        anyhow::Ok(())
+    })();
     runtime.block_on(remove(&client, &namespace))?;
-    let rounds = rounds?;
-    let time = median(rounds.iter().map(|round| round.time).collect());
-    let [settled, peak] = [|round: &Round| round.settled, |round: &Round| round.peak].map(|of| {
-        let megabytes = median(rounds.iter().map(of).collect()) / 1_000;
-        format!("{megabytes} MB")
-    });
-    if measure {
-        println!("start, real: {objects} adds in {time:.2?}; resident memory {settled} settled, {peak} at its peak");
-    } else {
-        println!("start, real: {objects} adds: works");
+    measured?;
+    if !measure {
+        println!("start, real: {objects} adds in each list mode: works");
+        return Ok(());
+    }
+    println!("start, real: {objects} adds; medians of {rounds} rounds by turns; slow: {}", link::WORDS);
+    println!("| list mode | link | time | server's CPU | resident, settled | at its peak |\n|---|---|---|---|---|---|");
+    for ((mode, link), rounds) in &cells {
+        let of = |what: fn(&Round) -> Duration| median(rounds.iter().map(what).collect());
+        let megabytes = |what: fn(&Round) -> u64| median(rounds.iter().map(what).collect()) * 1024 / 1_000_000;
+        let (time, cpu) = (of(|round| round.time), of(|round| round.server_cpu));
+        let (settled, peak) = (megabytes(|round| round.settled), megabytes(|round| round.peak));
+        let (mode, link) = (modes()[*mode].0, links[*link].0);
+        println!("| {mode} | {link} | {time:.2?} | {cpu:.2?} | {settled} MB | {peak} MB |");
     }
     Ok(())
 }
@@ -99,30 +136,42 @@ fn real(measure: bool) -> anyhow::Result<()> {
 /// What one round took.
 struct Round {
     time: Duration,
-    /// Resident memory in kB when every `add` had returned.
+    /// Resident memory in KiB when every `add` had returned.
     settled: u64,
-    /// The most resident memory in kB.
+    /// The most resident memory in KiB.
     peak: u64,
+    /// What the server spent meanwhile.
+    server_cpu: Duration,
+}
+
+/// What kube-apiserver has spent so far.
+async fn server_cpu(client: &Client) -> anyhow::Result<Duration> {
+    let metrics = client.request_text(Request::get("/metrics").body(Vec::new())?).await?;
+    let line = metrics.lines().find_map(|line| line.strip_prefix("process_cpu_seconds_total "));
+    Ok(Duration::from_secs_f64(line.context("the server does not tell its CPU time")?.parse()?))
 }
 
 /// Runs one round in a process of its own.
-fn spawn(namespace: &str, objects: usize) -> anyhow::Result<Round> {
+fn spawn(server: &Uri, mode: usize, namespace: &str, objects: usize) -> anyhow::Result<Round> {
     let program = std::env::current_exe().context("this program has no path")?;
-    let output = Command::new(program).env(ROUND, format!("{namespace} {objects}")).output()?;
+    let output = Command::new(program).env(ROUND, format!("{server} {mode} {namespace} {objects}")).output()?;
     ensure!(output.status.success(), "a round failed: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout)?;
     let numbers: Vec<u64> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     let [micros, settled, peak] = numbers[..] else { anyhow::bail!("a round printed {text:?}") };
-    Ok(Round { time: Duration::from_micros(micros), settled, peak })
+    Ok(Round { time: Duration::from_micros(micros), settled, peak, server_cpu: Duration::ZERO })
 }
 
 fn child(round: &str) -> anyhow::Result<()> {
-    let (namespace, objects) = round.split_once(' ').context("namespace and number of objects")?;
-    let objects = objects.parse()?;
+    let [server, mode, namespace, objects] = round.split(' ').collect::<Vec<_>>()[..] else {
+        anyhow::bail!("{ROUND} is {round:?}");
+    };
+    let (server, mode, objects) = (server.parse()?, modes()[mode.parse::<usize>()?].1, objects.parse()?);
     runtime()?.block_on(async {
-        let client = Client::try_default().await?;
+        let mut config = Config::infer().await?;
+        config.cluster_url = server;
         let look = || Ok((memory("VmRSS")?, memory("VmHWM")?));
-        let (time, (settled, peak)) = start(client, namespace, objects, look).await?;
+        let (time, (settled, peak)) = start(Client::try_from(config)?, mode, namespace, objects, look).await?;
         println!("{} {settled} {peak}", time.as_micros());
         Ok(())
     })
@@ -141,15 +190,18 @@ fn memory(line: &str) -> anyhow::Result<u64> {
 /// Runs a loop until it has added all objects; how long that took, and what `look` sees then, with the caches full.
 async fn start<R>(
     client: Client,
+    mode: ListMode,
     namespace: &str,
     objects: usize,
     look: impl FnOnce() -> anyhow::Result<R>,
 ) -> anyhow::Result<(Duration, R)> {
     let config = InformerConfig::new().namespace(namespace).label_selector(format!("{}={}", LABEL.0, LABEL.1));
+    let config = config.list_mode(mode);
     let informers = InformerFactory::new(client).with_defaults(config);
     let added = Arc::new(Semaphore::new(0));
     let permits = Arc::clone(&added);
-    let handler = HandlerFuncs::new("count", informers.informer::<ConfigMap>()).on_add(move |_, _, _| async move {
+    let counted = informers.informer::<ConfigMap>();
+    let handler = HandlerFuncs::new("count", counted.clone()).on_add(move |_, _, _| async move {
         permits.add_permits(1);
         Ok(())
     });
@@ -166,6 +218,8 @@ async fn start<R>(
     let seen = look()?;
     cancel.cancel();
     let report = run.await??;
+    let status = counted.status();
+    ensure!(status.list_mode == mode, "the server does not list so: {:?}", status.fell_back);
     ensure!(report.calls.adds == objects as u64 && report.is_clean(), "not what was expected: {report}");
     Ok((time, seen))
 }
@@ -182,13 +236,13 @@ async fn create(client: &Client, namespace: &str, objects: usize) -> anyhow::Res
     creations.buffer_unordered(16).try_collect::<()>().await.context("the objects cannot be created")
 }
 
-/// About 1 KB.
+/// About 5 KB.
 fn config_map(index: usize) -> ConfigMap {
     let labels = BTreeMap::from([(LABEL.0.to_owned(), LABEL.1.to_owned())]);
     let name = format!("object-{index:05}");
     let metadata = ObjectMeta { name: Some(name), labels: Some(labels), ..ObjectMeta::default() };
     let line = format!("setting {index} of an application, with a value that is a little longer than this\n");
-    let data = BTreeMap::from([("settings".to_owned(), line.repeat(8))]);
+    let data = BTreeMap::from([("settings".to_owned(), line.repeat(48))]);
     ConfigMap { metadata, data: Some(data), ..ConfigMap::default() }
 }
 
