@@ -92,8 +92,9 @@ pub use event_loop::{
     Retry, RunError, RunReport, RunningCall, Snapshot, Stripped, UnknownHandler, strip_finalizer,
 };
 pub use informer::{
-    InformerConfig, InformerError, InformerErrorKind, InformerFactory, InformerState, InformerStatus, ListMode,
-    OnMissing, OptionsConflict, PointerError, Representation, RetryInterval, SharedInformer, SyncError,
+    AtLeastError, CacheSnapshot, InformerConfig, InformerError, InformerErrorKind, InformerFactory, InformerState,
+    InformerStatus, ListMode, OnMissing, OptionsConflict, PointerError, Representation, RetryInterval, SharedInformer,
+    SyncError,
 };
 pub use kubehandler_core::queue::{BackoffConfig, Cause, Causes, RetryLimit};
 pub use kubehandler_core::{EventType, Life, ObjectKey};

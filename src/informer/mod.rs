@@ -9,6 +9,7 @@
 mod config;
 mod connection;
 mod error;
+mod face;
 mod factory;
 mod frame;
 #[cfg(all(test, not(shuttle)))]
@@ -29,10 +30,10 @@ mod tests;
 mod transform;
 
 pub use config::{InformerConfig, ListMode, OnMissing, Representation, RetryInterval};
-pub use error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
+pub use error::{AtLeastError, InformerError, InformerErrorKind, OptionsConflict, SyncError};
+pub use face::{CacheSnapshot, SharedInformer};
 pub use factory::InformerFactory;
 pub(crate) use machine::RETRY_AFTER_MAX;
-pub use shared::SharedInformer;
 pub(crate) use shared::{Informer, Subscription};
 pub(crate) use single::Answer;
 pub(crate) use source::RequestError;

@@ -311,8 +311,19 @@ impl<'a> Task<'a> {
                 info!(informer = %self.informer.target, "counts as synced without its kind, which is missing");
             }
         }
-        self.live(|live| live.last_resource_version = machine.version().cloned());
+        self.seen(machine.version());
         Some(step.action)
+    }
+
+    /// Tells who waits how far the cache has come.
+    fn seen(&self, version: Option<&ResourceVersion>) {
+        self.informer.progress.send_if_modified(|progress| {
+            let is_news = progress.session == Some(self.session) && progress.version.as_ref() != version;
+            if is_news {
+                progress.version = version.cloned();
+            }
+            is_news
+        });
     }
 
     /// Gives the complete list to the cache. `None` if the session has ended.

@@ -24,6 +24,7 @@ mod nothing_lost;
 mod one_at_a_time;
 mod predicates;
 mod previous;
+mod readers;
 mod restart;
 mod resync;
 mod started;
