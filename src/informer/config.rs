@@ -191,7 +191,8 @@ impl InformerConfig {
     }
 
     /// How many bytes of decoded objects are held, the most recently used ones, where objects are held
-    /// [compact](Representation::Compact): 8 MB by default, 0 for none. What an object takes is estimated, as six times its JSON.
+    /// [compact](Representation::Compact): 8 MB by default, 0 for none. What an object takes is estimated, as six times its JSON. Once
+    /// they are used up, an object that is decoded for the second time takes the place of the one used least recently.
     #[must_use]
     pub fn decoded_cache(mut self, bytes: usize) -> Self {
         self.decoded_cache = bytes;
