@@ -27,7 +27,7 @@ pub(crate) async fn read_list(kubeconfig: &PathBuf, mode: Mode) -> anyhow::Resul
     let (cpu, begun) = (process::cpu()?, Instant::now());
     let bytes = tokio::spawn(async move { read(&client, mode).await }).await??;
     let cpu = process::cpu()? - cpu;
-    Ok(figures([("seconds", begun.elapsed().as_secs_f64()), ("cpu", cpu.as_secs_f64()), ("bytes", bytes as f64)]))
+    Ok(figures([("seconds", begun.elapsed().as_secs_f64()), ("cpu", cpu), ("bytes", bytes as f64)]))
 }
 
 async fn read(client: &Client, mode: Mode) -> anyhow::Result<usize> {
@@ -69,17 +69,18 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part)
 }
 
+#[derive(Deserialize)]
+struct List<'a> {
+    #[serde(borrow)]
+    items: Vec<&'a RawValue>,
+}
+
 /// The time that scanning each item (`serde_json`'s `IgnoredAny`) and compressing it (zstd, level 3, without a dictionary)
 /// takes, one after the other, all at hand.
 pub(crate) async fn scan_and_compress(kubeconfig: &PathBuf) -> anyhow::Result<Figures> {
     let client = client(kubeconfig).await?;
     let request = Request::get("/api/v1/pods").header("accept", "application/json").body(Body::empty())?;
     let list = client.send(request).await?.into_body().collect().await?.to_bytes();
-    #[derive(Deserialize)]
-    struct List<'a> {
-        #[serde(borrow)]
-        items: Vec<&'a RawValue>,
-    }
     let list: List<'_> = serde_json::from_slice(&list)?;
     let mut work = Work::default();
     let begun = Instant::now();
@@ -125,7 +126,7 @@ pub(crate) async fn changes(pods: usize, changes: usize, per_second: Option<u32>
         }
         left -= usize::from(data.ends_with(b"\n"));
     }
-    let cpu = (process::cpu()? - cpu).as_secs_f64() / changes as f64;
+    let cpu = (process::cpu()? - cpu) / changes as f64;
     let rounds = 2_000;
     let begun = Instant::now();
     for _ in 0..rounds {

@@ -8,6 +8,8 @@
 //! What is compared is measured by turns in one run: ratios are of medians. Peers and floors are measured here, too: a
 //! plain HTTP client that reads the same list and drops it, a loop that scans and compresses the same bytes, `kube_runtime`.
 
+#![expect(clippy::cast_precision_loss, reason = "figures for people: three digits of them are printed")]
+
 mod child;
 mod floor;
 mod peer;

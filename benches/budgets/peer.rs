@@ -34,7 +34,7 @@ pub(crate) async fn until_ready(kubeconfig: &PathBuf, strip: bool) -> anyhow::Re
     tokio::time::sleep(Duration::from_secs(1)).await;
     let figures = figures([
         ("seconds", seconds.as_secs_f64()),
-        ("cpu", cpu.as_secs_f64()),
+        ("cpu", cpu),
         ("before", before as f64),
         ("resident", process::resident()? as f64),
         ("peak", process::peak()? as f64),
@@ -76,7 +76,7 @@ pub(crate) async fn changes(pods: usize, changes: usize, per_second: Option<u32>
             let event = stream.try_next().await?.context("the watch ended")?;
             left -= usize::from(matches!(event, Event::Apply(_)));
         }
-        anyhow::Ok((process::cpu()? - cpu).as_secs_f64() / changes as f64)
+        anyhow::Ok((process::cpu()? - cpu) / changes as f64)
     });
     Ok(figures([("cpu", running.await??)]))
 }

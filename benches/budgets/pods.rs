@@ -23,13 +23,7 @@ pub(crate) fn pod(number: usize, count: usize) -> (Value, Value) {
     let (workload, namespace) = (WORKLOADS[shape], namespace(number, count));
     let mut rng = StdRng::seed_from_u64(number as u64);
     let (hash, tier) = (text(shape as u64, 9), ["web", "back", "data"][shape % 3]);
-    let time = format!(
-        "2026-11-{:02}T{:02}:{:02}:{:02}Z",
-        rng.random_range(1..27),
-        rng.random_range(0..24),
-        rng.random_range(0..60),
-        rng.random_range(0..60)
-    );
+    let time = moment(&mut rng);
     let containers: Vec<Value> = (0..=shape % 3).map(|at| container(workload, shape, at)).collect();
     let owner = format!("0a1b2c3d-0000-4111-8222-{:012x}", shape * 1_000 + number * NAMESPACES / count.max(1));
     let pod = json!({
@@ -44,6 +38,8 @@ pub(crate) fn pod(number: usize, count: usize) -> (Value, Value) {
             "annotations": {
                 "checksum/config": digest(&mut rng), "prometheus.io/scrape": "true", "prometheus.io/port": "8080",
                 "example.com/revision": rng.random_range(1..400).to_string(),
+                "cni.example.com/containerID": digest(&mut rng),
+                "kubectl.kubernetes.io/restartedAt": moment(&mut rng),
             },
             "ownerReferences": [{
                 "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": format!("{workload}-{hash}"), "uid": owner,
@@ -70,10 +66,11 @@ pub(crate) fn pod(number: usize, count: usize) -> (Value, Value) {
     });
     let address = format!("10.{}.{}.{}", rng.random_range(0..256), rng.random_range(0..256), rng.random_range(1..255));
     let conditions = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
-    let conditions = conditions.map(|kind| json!({"type": kind, "status": "True", "lastTransitionTime": time}));
+    let conditions =
+        conditions.map(|kind| json!({"type": kind, "status": "True", "lastTransitionTime": moment(&mut rng)}));
     let statuses = containers.iter().map(|container| {
         json!({
-            "name": container["name"], "state": {"running": {"startedAt": time}}, "lastState": {}, "ready": true,
+            "name": container["name"], "state": {"running": {"startedAt": moment(&mut rng)}}, "lastState": {}, "ready": true,
             "restartCount": rng.random_range(0..3), "image": container["image"], "started": true,
             "imageID": format!("registry.example.com/{workload}@sha256:{}", digest(&mut StdRng::seed_from_u64(shape as u64))),
             "containerID": format!("containerd://{}", digest(&mut rng)),
@@ -163,6 +160,11 @@ fn text(seed: u64, len: usize) -> String {
     let mut rng = StdRng::seed_from_u64(seed ^ 0x7e57);
     (0..len).map(|_| char::from(letters[rng.random_range(0..letters.len())])).collect::<String>()
         + &(seed % 97).to_string()
+}
+
+fn moment(rng: &mut StdRng) -> String {
+    let (day, hour) = (rng.random_range(1..27), rng.random_range(0..24));
+    format!("2026-11-{day:02}T{hour:02}:{:02}:{:02}Z", rng.random_range(0..60), rng.random_range(0..60))
 }
 
 fn digest(rng: &mut StdRng) -> String {

@@ -40,8 +40,7 @@ impl Replay {
             async move {
                 let query = request.uri().query().unwrap_or_default();
                 let body = if query.contains("watch=") { self.watch(frames, query) } else { self.list() };
-                let answer = Response::builder().header("content-type", "application/json").body(body);
-                Ok::<_, http::Error>(answer?)
+                Response::builder().header("content-type", "application/json").body(body)
             }
         });
         Client::new(service, "default")

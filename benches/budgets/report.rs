@@ -17,6 +17,7 @@ pub(crate) enum Budget {
 pub(crate) struct Report {
     measures: bool,
     only: Option<String>,
+    figures: usize,
     held: usize,
     missed: Vec<String>,
 }
@@ -26,7 +27,7 @@ impl Report {
         if measures {
             println!("{:<72} {:>10} {:>19}  budget", "", "median", "spread");
         }
-        Self { measures, only, held: 0, missed: Vec::new() }
+        Self { measures, only, figures: 0, held: 0, missed: Vec::new() }
     }
 
     /// Whether a part is wanted.
@@ -40,16 +41,15 @@ impl Report {
         sorted.sort_by(f64::total_cmp);
         let (Some(&least), Some(&most)) = (sorted.first(), sorted.last()) else { return };
         let median = median(values);
+        self.figures += 1;
         if !self.measures {
             return;
         }
         let verdict = match budget {
             Budget::Free => String::new(),
-            Budget::AtMost(limit) if median <= limit => format!("≤ {limit}  holds"),
-            Budget::AtMost(limit) => format!("≤ {limit}  MISSED"),
-            Budget::Gate(limit, _) if median <= limit => format!("≤ {limit}  holds"),
+            Budget::AtMost(limit) | Budget::Gate(limit, _) if median <= limit => format!("≤ {limit}  holds"),
             Budget::Gate(limit, gate) if median <= gate => format!("≤ {limit}  over, within noise (≤ {gate})"),
-            Budget::Gate(limit, _) => format!("≤ {limit}  MISSED"),
+            Budget::AtMost(limit) | Budget::Gate(limit, _) => format!("≤ {limit}  MISSED"),
         };
         self.held += usize::from(verdict.ends_with("holds"));
         if verdict.ends_with("MISSED") {
@@ -61,6 +61,7 @@ impl Report {
 
     /// The last words; an error if a budget was missed.
     pub(crate) fn finish(self) -> anyhow::Result<()> {
+        ensure!(self.figures > 0, "nothing was measured: no part's name holds what --only asks for");
         if !self.measures {
             println!("budgets: everything works");
             return Ok(());

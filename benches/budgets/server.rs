@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
-use kube::config::Kubeconfig;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use kubehandler_testcluster::Cluster;
 use kubehandler_testkit::{ApiServer, Listening};
@@ -22,7 +22,7 @@ pub(crate) struct Server {
 }
 
 enum Lives {
-    Real(#[expect(dead_code, reason = "held for its end")] Cluster),
+    Real(#[expect(dead_code, reason = "held for its end")] Box<Cluster>),
     Embedded(#[expect(dead_code, reason = "held for its end")] (ApiServer, Listening, TempDir)),
 }
 
@@ -30,7 +30,7 @@ impl Server {
     /// A kube-apiserver with its etcd. Without a controller manager: it would collect pods whose owners do not exist.
     pub(crate) fn real() -> anyhow::Result<Self> {
         let cluster = Cluster::builder().start()?;
-        Ok(Self { kubeconfig: cluster.kubeconfig().to_owned(), _lives: Lives::Real(cluster) })
+        Ok(Self { kubeconfig: cluster.kubeconfig().to_owned(), _lives: Lives::Real(Box::new(cluster)) })
     }
 
     /// The in-process API server.
@@ -51,12 +51,13 @@ impl Server {
 /// A client as a controller has it. Its user agent is not curl's, for which the API server indents JSON.
 pub(crate) async fn client(kubeconfig: &PathBuf) -> anyhow::Result<Client> {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).context("no kubeconfig")?;
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await?;
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     config.read_timeout = None;
     Ok(Client::try_from(config)?)
 }
 
-/// Creates `count` pods as three writers do: their author, a kubelet, and somebody who adds an annotation.
+/// Creates `count` pods as three writers do: their author, a kubelet, and somebody who applies labels, one of them the
+/// pod's own.
 pub(crate) async fn fill(client: &Client, count: usize) -> anyhow::Result<()> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     for team in 0..pods::NAMESPACES {
@@ -75,8 +76,9 @@ pub(crate) async fn fill(client: &Client, count: usize) -> anyhow::Result<()> {
             let name = pod.metadata.name.clone().unwrap_or_default();
             api.create(&author, &pod).await.with_context(|| format!("cannot create pod {name}"))?;
             api.patch_status(&name, &PatchParams::apply("kubelet"), &Patch::Merge(json!({"status": status}))).await?;
-            let note = json!({"metadata": {"annotations": {"example.com/seen-by": "scanner"}}});
-            api.patch(&name, &PatchParams::apply("scanner"), &Patch::Merge(note)).await?;
+            let labels = json!({"example.com/scanned": "yes", "example.com/pod": name});
+            let note = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}});
+            api.patch(&name, &PatchParams::apply("scanner"), &Patch::Apply(note)).await?;
             anyhow::Ok(())
         }
     };

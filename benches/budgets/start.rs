@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::core::PartialObjectMeta;
@@ -70,9 +70,10 @@ where
     let (seconds, cpu) = (begun.elapsed(), process::cpu()? - cpu);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let status = informer.status();
+    ensure!(status.objects == pods && status.undecodable == 0, "the cache does not hold {pods} pods: {status:?}");
     let figures = figures([
         ("seconds", seconds.as_secs_f64()),
-        ("cpu", cpu.as_secs_f64()),
+        ("cpu", cpu),
         ("before", before as f64),
         ("resident", process::resident()? as f64),
         ("peak", process::peak()? as f64),

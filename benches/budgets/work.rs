@@ -24,6 +24,7 @@ pub(crate) async fn changes(pods: usize, changes: usize, per_second: Option<u32>
     };
     let mut event_loop = EventLoop::new("budgets");
     event_loop.register(HandlerFuncs::new("pods", informer.clone()).on_update(on_update))?;
+    let handle = event_loop.handle();
     let cancel = CancellationToken::new();
     let run = tokio::spawn(event_loop.run(cancel.clone(), 2));
     let reached = async |events: usize| {
@@ -36,12 +37,20 @@ pub(crate) async fn changes(pods: usize, changes: usize, per_second: Option<u32>
     reached(warm).await;
     let (cpu, memory) = (process::cpu()?, process::resident()?);
     reached(changes).await;
-    let cpu = (process::cpu()? - cpu).as_secs_f64() / (changes - warm) as f64;
+    while !handle.snapshot().keys.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let called = calls.load(Ordering::Relaxed);
+    ensure!(
+        called * 10 >= changes * 9,
+        "{called} calls for {changes} changes: they were coalesced, so no call was measured"
+    );
+    let cpu = (process::cpu()? - cpu) / (changes - warm) as f64;
     let figures = figures([
         ("cpu", cpu),
         ("resident early", memory as f64),
         ("resident", process::resident()? as f64),
-        ("calls", calls.load(Ordering::Relaxed) as f64),
+        ("calls", called as f64),
     ]);
     cancel.cancel();
     run.await??;
@@ -123,7 +132,7 @@ pub(crate) async fn idle(informers: usize, seconds: u64) -> anyhow::Result<Figur
     let each_second = |total: f64| total / seconds as f64;
     let figures = figures([
         ("wake-ups", each_second((process::wake_ups()? - wake_ups) as f64)),
-        ("cpu", each_second((process::cpu()? - cpu).as_secs_f64())),
+        ("cpu", each_second(process::cpu()? - cpu)),
     ]);
     cancel.cancel();
     run.await??;

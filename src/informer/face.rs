@@ -175,6 +175,7 @@ impl<K> CacheSnapshot<K> {
     }
 
     /// The objects' metadata, sorted by key: without decoding anything.
+    #[must_use]
     pub fn metadata(&self) -> impl ExactSizeIterator<Item = ObjectMetadata<'_>> {
         self.entries.iter().map(|entry| ObjectMetadata::new(&entry.object))
     }
@@ -189,6 +190,7 @@ impl<K: DeserializeOwned + Send + Sync + 'static> CacheSnapshot<K> {
     }
 
     /// All objects, sorted by key, each decoded when the iterator gets there.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Result<Arc<K>, DecodeError>> {
         self.entries.iter().map(|entry| self.informer.decode(&entry.object))
     }
