@@ -63,6 +63,18 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> anyhow::Result<()> 
     replayed(options, report)
 }
 
+/// Measures each task in each round. Who is first changes: what one leaves the server to clean up falls on the next.
+fn by_turns<const N: usize>(tasks: [Task; N], rounds: usize) -> anyhow::Result<[Vec<Figures>; N]> {
+    let mut figures = [const { Vec::new() }; N];
+    for round in 0..rounds {
+        for turn in 0..N {
+            let which = (round + turn) % N;
+            figures[which].push(measure(&tasks[which])?);
+        }
+    }
+    Ok(figures)
+}
+
 /// Values of one figure over the rounds.
 fn each(rounds: &[Figures], name: &str, unit: f64) -> Vec<f64> {
     rounds.iter().map(|figures| figures.get(name).copied().unwrap_or(f64::NAN) / unit).collect()
@@ -78,13 +90,10 @@ fn starts(options: &Options, report: &mut Report, kubeconfig: &Path) -> anyhow::
     let pods = lane.remove("items").unwrap_or(f64::NAN);
     let mut memory = Vec::new();
     for &mode in &options.modes {
-        let (mut floors, mut keys, mut objects, mut loops) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..options.rounds {
-            floors.push(measure(&Task::ReadList { kubeconfig: kubeconfig.clone(), mode })?);
-            keys.push(measure(&task(mode, Reads::Key))?);
-            objects.push(measure(&task(mode, Reads::Object))?);
-            loops.push(measure(&Task::ScanAndCompress { kubeconfig: kubeconfig.clone() })?);
-        }
+        let floor = Task::ReadList { kubeconfig: kubeconfig.clone(), mode };
+        let work = Task::ScanAndCompress { kubeconfig: kubeconfig.clone() };
+        let [floors, keys, objects, loops] =
+            by_turns([floor, task(mode, Reads::Key), task(mode, Reads::Object), work], options.rounds)?;
         if mode == Mode::Paged {
             report.figure("a pod as the server sends it", "KB", &[median(&each(&floors, "bytes", 1e3)) / pods], Free);
         }

@@ -9,6 +9,7 @@ mod codec;
 mod content;
 mod decoded;
 mod error;
+mod index;
 mod intern;
 mod metadata;
 mod mismatch;
@@ -19,6 +20,7 @@ mod subscriber;
 
 pub(crate) use decoded::Decoded;
 pub use error::DecodeError;
+pub(crate) use index::{IndexFunction, IndexId};
 pub(crate) use intern::Interner;
 pub use metadata::ObjectMetadata;
 pub(crate) use object::{MetadataError, StoredObject, TypeMeta};

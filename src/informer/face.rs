@@ -6,13 +6,14 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use kube::core::{Selector, SelectorExt as _};
 use kubehandler_core::{ObjectKey, ResourceVersion};
 use serde::de::DeserializeOwned;
 
 use super::error::{AtLeastError, OptionsConflict};
 use super::shared::Informer;
 use super::status::InformerStatus;
-use crate::cache::{DecodeError, Entry, ObjectMetadata};
+use crate::cache::{DecodeError, Entry, ObjectMetadata, StoredObject};
 use crate::sync::Arc;
 
 /// A shared cache of one kind of object, kept up to date by a list and a watch.
@@ -87,6 +88,50 @@ impl<K> SharedInformer<K> {
     #[must_use]
     pub fn conflict(&self) -> Option<&OptionsConflict> {
         self.conflict.as_deref()
+    }
+
+    /// All objects in `namespace`, sorted by name, each decoded now unless that was done lately.
+    #[must_use]
+    pub fn list_in(&self, namespace: &str) -> Vec<Result<Arc<K>, DecodeError>>
+    where
+        K: DeserializeOwned + Send + Sync + 'static,
+    {
+        self.list_where(|object| object.key().namespace() == Some(namespace))
+    }
+
+    /// All objects whose labels `selector` matches, sorted by key. Only these are decoded, unless that was done lately: the labels
+    /// lie beside the text.
+    ///
+    /// ```no_run
+    /// # use k8s_openapi::api::core::v1::Pod;
+    /// # use kubehandler::SharedInformer;
+    /// use kube::core::{Expression, Selector};
+    ///
+    /// # fn example(pods: &SharedInformer<Pod>) {
+    /// let selector: Selector = Expression::Equal("app".to_owned(), "shop".to_owned()).into();
+    /// for pod in pods.list_selected(&selector) {
+    ///     // …
+    /// #   let _ = pod;
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn list_selected(&self, selector: &Selector) -> Vec<Result<Arc<K>, DecodeError>>
+    where
+        K: DeserializeOwned + Send + Sync + 'static,
+    {
+        self.list_where(|object| {
+            let labels = object.labels().map(|(label, value)| (label.to_owned(), value.to_owned())).collect();
+            selector.matches(&labels)
+        })
+    }
+
+    fn list_where(&self, wanted: impl Fn(&StoredObject) -> bool) -> Vec<Result<Arc<K>, DecodeError>>
+    where
+        K: DeserializeOwned + Send + Sync + 'static,
+    {
+        let entries = self.informer.entries();
+        entries.iter().filter(|entry| wanted(&entry.object)).map(|entry| self.informer.decode(&entry.object)).collect()
     }
 
     /// Waits until the cache has seen `resource_version`: what was written with this version, and all before it, is then what

@@ -14,6 +14,7 @@ mod factory;
 mod frame;
 #[cfg(all(test, not(shuttle)))]
 mod fuzz;
+mod indexes;
 mod intake;
 mod machine;
 #[cfg(all(test, shuttle))]
@@ -33,6 +34,7 @@ pub use config::{InformerConfig, ListMode, OnMissing, Representation, RetryInter
 pub use error::{AtLeastError, InformerError, InformerErrorKind, OptionsConflict, SyncError};
 pub use face::{CacheSnapshot, SharedInformer};
 pub use factory::InformerFactory;
+pub use indexes::{IndexError, IndexHandle};
 pub(crate) use machine::RETRY_AFTER_MAX;
 pub(crate) use shared::{Informer, Subscription};
 pub(crate) use single::Answer;

@@ -13,6 +13,7 @@ mod finalizers;
 mod handle;
 mod handlers;
 mod in_order;
+mod indexes;
 mod informer;
 mod known_cases;
 mod list_modes;
