@@ -11,6 +11,7 @@ mod decoded;
 mod error;
 mod index;
 mod intern;
+mod labels;
 mod metadata;
 mod mismatch;
 mod object;

@@ -87,9 +87,7 @@ impl<K> SharedInformer<K> {
     /// The name is taken.
     pub fn index_by_label(&self, name: &str, label: impl Into<String>) -> Result<IndexHandle, IndexError> {
         let label = label.into();
-        let values = move |object: &Arc<StoredObject>| {
-            object.labels().filter(|(key, _)| *key == label).map(|(_, value)| value.to_owned()).collect()
-        };
+        let values = move |object: &Arc<StoredObject>| object.label(&label).map(str::to_owned).into_iter().collect();
         self.add_index(name, Arc::new(values))
     }
 
