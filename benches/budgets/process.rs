@@ -1,6 +1,7 @@
-//! What a process has used, as the kernel counts it.
+//! What a process has used, as the kernel counts it, and the time that it takes: the only place here that waits.
 
 use std::fs;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -33,6 +34,11 @@ pub(crate) fn cpu() -> anyhow::Result<f64> {
         |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).context("an odd /proc/self/stat");
     // A hundred a second, on every architecture that Rust's tier one has.
     Ok((ticks(11)? + ticks(12)?) as f64 / 100.0)
+}
+
+/// Lets time pass.
+pub(crate) async fn passes(time: Duration) {
+    tokio::time::sleep(time).await;
 }
 
 fn status(name: &str) -> anyhow::Result<u64> {

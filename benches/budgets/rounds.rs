@@ -64,7 +64,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> anyhow::Result<()> 
 }
 
 /// Measures each task in each round. Who is first changes: what one leaves the server to clean up falls on the next.
-fn by_turns<const N: usize>(tasks: [Task; N], rounds: usize) -> anyhow::Result<[Vec<Figures>; N]> {
+fn by_turns<const N: usize>(tasks: &[Task; N], rounds: usize) -> anyhow::Result<[Vec<Figures>; N]> {
     let mut figures = [const { Vec::new() }; N];
     for round in 0..rounds {
         for turn in 0..N {
@@ -93,7 +93,7 @@ fn starts(options: &Options, report: &mut Report, kubeconfig: &Path) -> anyhow::
         let floor = Task::ReadList { kubeconfig: kubeconfig.clone(), mode };
         let work = Task::ScanAndCompress { kubeconfig: kubeconfig.clone() };
         let [floors, keys, objects, loops] =
-            by_turns([floor, task(mode, Reads::Key), task(mode, Reads::Object), work], options.rounds)?;
+            by_turns(&[floor, task(mode, Reads::Key), task(mode, Reads::Object), work], options.rounds)?;
         if mode == Mode::Paged {
             report.figure("a pod as the server sends it", "KB", &[median(&each(&floors, "bytes", 1e3)) / pods], Free);
         }

@@ -68,7 +68,7 @@ where
     let run = tokio::spawn(event_loop.run(cancel.clone(), WORKERS));
     all.recv().await.context("the loop ended before all were handled")?;
     let (seconds, cpu) = (begun.elapsed(), process::cpu()? - cpu);
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    process::passes(Duration::from_secs(1)).await;
     let status = informer.status();
     ensure!(status.objects == pods && status.undecodable == 0, "the cache does not hold {pods} pods: {status:?}");
     let figures = figures([
@@ -102,7 +102,7 @@ pub(crate) async fn latency(kubeconfig: &PathBuf, creations: usize) -> anyhow::R
     let cancel = CancellationToken::new();
     let run = tokio::spawn(event_loop.run(cancel.clone(), WORKERS));
     while !handle.is_ready() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        process::passes(Duration::from_millis(5)).await;
     }
     let figures = create_and_wait(&client, creations, calls).await?;
     cancel.cancel();

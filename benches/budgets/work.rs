@@ -29,7 +29,7 @@ pub(crate) async fn changes(pods: usize, changes: usize, per_second: Option<u32>
     let run = tokio::spawn(event_loop.run(cancel.clone(), 2));
     let reached = async |events: usize| {
         while informer.status().events < events as u64 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            process::passes(Duration::from_millis(10)).await;
         }
     };
     // The list is in, and the first changes have warmed everything up.
@@ -38,7 +38,7 @@ pub(crate) async fn changes(pods: usize, changes: usize, per_second: Option<u32>
     let (cpu, memory) = (process::cpu()?, process::resident()?);
     reached(changes).await;
     while !handle.snapshot().keys.is_empty() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        process::passes(Duration::from_millis(1)).await;
     }
     let called = calls.load(Ordering::Relaxed);
     ensure!(
@@ -70,7 +70,7 @@ pub(crate) async fn decode(count: usize) -> anyhow::Result<Figures> {
     let cancel = CancellationToken::new();
     let run = tokio::spawn(event_loop.run(cancel.clone(), 2));
     while !handle.is_ready() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        process::passes(Duration::from_millis(5)).await;
     }
     let status = cold.status();
     ensure!(status.held_bytes * 2 < status.bytes, "the pods are not compressed");
@@ -124,11 +124,11 @@ pub(crate) async fn idle(informers: usize, seconds: u64) -> anyhow::Result<Figur
     let cancel = CancellationToken::new();
     let run = tokio::spawn(event_loop.run(cancel.clone(), 2));
     while !handle.is_ready() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        process::passes(Duration::from_millis(5)).await;
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    process::passes(Duration::from_secs(2)).await;
     let (wake_ups, cpu) = (process::wake_ups()?, process::cpu()?);
-    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    process::passes(Duration::from_secs(seconds)).await;
     let each_second = |total: f64| total / seconds as f64;
     let figures = figures([
         ("wake-ups", each_second((process::wake_ups()? - wake_ups) as f64)),

@@ -78,7 +78,8 @@ impl<K> SharedInformer<K> {
     /// # Errors
     /// The name is taken.
     pub fn index_by_namespace(&self, name: &str) -> Result<IndexHandle, IndexError> {
-        self.add_index(name, Arc::new(|object| vec![object.key().namespace().unwrap_or_default().to_owned()]))
+        let namespace = |object: &Arc<StoredObject>| vec![object.key().namespace().unwrap_or_default().to_owned()];
+        self.add_index(name, &(Arc::new(namespace) as Arc<IndexFunction>))
     }
 
     /// Adds an index by the value of `label`; objects without it are not in it. See [`index_by`](Self::index_by).
@@ -88,7 +89,7 @@ impl<K> SharedInformer<K> {
     pub fn index_by_label(&self, name: &str, label: impl Into<String>) -> Result<IndexHandle, IndexError> {
         let label = label.into();
         let values = move |object: &Arc<StoredObject>| object.label(&label).map(str::to_owned).into_iter().collect();
-        self.add_index(name, Arc::new(values))
+        self.add_index(name, &(Arc::new(values) as Arc<IndexFunction>))
     }
 
     /// The keys of the objects that the index has under `key`, sorted. Decodes nothing.
@@ -108,9 +109,9 @@ impl<K> SharedInformer<K> {
         self.informer().cache.index_keys(name).ok_or_else(|| self.unknown(name))
     }
 
-    fn add_index(&self, name: &str, function: Arc<IndexFunction>) -> Result<IndexHandle, IndexError> {
+    fn add_index(&self, name: &str, function: &Arc<IndexFunction>) -> Result<IndexHandle, IndexError> {
         let (informer, name) = (Arc::clone(self.informer()), name.to_owned());
-        match informer.cache.add_index(&name, &function) {
+        match informer.cache.add_index(&name, function) {
             Some(id) => Ok(IndexHandle { informer, id, name }),
             None => Err(IndexError::Taken { informer: self.describe(), name }),
         }
@@ -156,7 +157,7 @@ impl<K: DeserializeOwned + Send + Sync + 'static> SharedInformer<K> {
         // The cache holds the function, and the informer the cache.
         let (informer, index) = (Arc::downgrade(self.informer()), name.to_owned());
         let keys = move |object: &Arc<StoredObject>| keys_of(&informer, &index, object, &keys);
-        self.add_index(name, Arc::new(keys))
+        self.add_index(name, &(Arc::new(keys) as Arc<IndexFunction>))
     }
 
     /// The objects that the index has under `key`, sorted by their own; only these are decoded, unless that was done lately.
