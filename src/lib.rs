@@ -54,6 +54,10 @@
 //! | choose namespace, selectors, page size, or what to do while a kind is missing | [`InformerConfig`], [`InformerFactory::configured`] |
 //! | handle a kind known only at run time | [`InformerFactory::informer_with`] and `kube::api::DynamicObject` |
 //! | read other objects from a cache | [`SharedInformer`] |
+//! | look objects up by what they hold | [`SharedInformer::index_by`], [`list_selected`](SharedInformer::list_selected) |
+//! | read one's own writes | [`SharedInformer::at_least`] |
+//! | see all of one moment | [`SharedInformer::snapshot`] |
+//! | hold less of each object | [`InformerConfig::drop_fields`], `PartialObjectMeta` |
 //! | set deadlines, resyncs, weights, retry caps | [`HandlerOptions`] |
 //! | be woken by objects of other kinds | [`HandlerOptions::owns`], [`HandlerOptions::maps_from`] |
 //! | be woken by some changes only | [`HandlerOptions::predicate`], [`Predicate`] |
@@ -92,8 +96,9 @@ pub use event_loop::{
     Retry, RunError, RunReport, RunningCall, Snapshot, Stripped, UnknownHandler, strip_finalizer,
 };
 pub use informer::{
-    InformerConfig, InformerError, InformerErrorKind, InformerFactory, InformerState, InformerStatus, ListMode,
-    OnMissing, OptionsConflict, PointerError, Representation, RetryInterval, SharedInformer, SyncError,
+    AtLeastError, CacheSnapshot, IndexError, IndexHandle, InformerConfig, InformerError, InformerErrorKind,
+    InformerFactory, InformerState, InformerStatus, ListMode, OnMissing, OptionsConflict, PointerError, Representation,
+    RetryInterval, SharedInformer, SyncError,
 };
 pub use kubehandler_core::queue::{BackoffConfig, Cause, Causes, RetryLimit};
 pub use kubehandler_core::{EventType, Life, ObjectKey};

@@ -1,6 +1,9 @@
 //! The objects that were decoded lately, as far as they fit a number of bytes: so a small store behaves as if it held typed
 //! objects, and a large one costs what it costs.
 //!
+//! Once it is full, only an object that is asked for again soon takes another's place: a start that reads each object once
+//! would put each of them in and out, on behalf of nobody.
+//!
 //! It must not know how an object is decoded.
 //!
 //! Invariants:
@@ -18,6 +21,8 @@ use crate::sync::{Arc, Mutex};
 const BYTES_PER_JSON_BYTE: usize = 6;
 /// What it takes besides: the entry here, and the type's own size.
 const BYTES_PER_OBJECT: usize = 512;
+/// Of how many objects it is remembered that they were asked for, while it is full.
+const REMEMBERED: usize = 1_024;
 
 /// Decoded objects, the least recently used of which go first.
 pub(crate) struct Decoded {
@@ -29,6 +34,28 @@ struct Held {
     // By the address of the stored object, and as what it was decoded.
     objects: LruCache<(usize, TypeId), Slot>,
     bytes: usize,
+    // By a part of the address, the one that was last refused; made when it is first needed. An address that comes to belong to
+    // another object costs that one's decoding no more than its place.
+    refused: Box<[usize]>,
+}
+
+impl Held {
+    fn new() -> Self {
+        Self { objects: LruCache::unbounded(), bytes: 0, refused: Box::default() }
+    }
+
+    /// Whether an object is to be taken in: there is room, or it was refused a while ago.
+    fn admits(&mut self, address: usize, size: usize, limit: usize) -> bool {
+        if self.bytes + size <= limit {
+            return true;
+        }
+        if self.refused.is_empty() {
+            self.refused = vec![0; REMEMBERED].into();
+        }
+        // Allocations are 16 bytes apart at least.
+        let before = std::mem::replace(&mut self.refused[(address >> 4) % REMEMBERED], address);
+        before == address
+    }
 }
 
 struct Slot {
@@ -39,7 +66,7 @@ struct Slot {
 impl Decoded {
     /// Holds about so many bytes of decoded objects.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, held: Mutex::new(Held { objects: LruCache::unbounded(), bytes: 0 }) }
+        Self { limit, held: Mutex::new(Held::new()) }
     }
 
     /// What `stored` was decoded into, if that is still held.
@@ -48,7 +75,7 @@ impl Decoded {
         typed.downcast().ok()
     }
 
-    /// Holds what `stored` was decoded into, if it fits at all.
+    /// Holds what `stored` was decoded into, if it fits at all; once this is full, if it is not the first time.
     pub(crate) fn insert<K: Any + Send + Sync>(&self, stored: &Arc<StoredObject>, typed: &Arc<K>) {
         let size = size(stored);
         if size > self.limit {
@@ -58,6 +85,9 @@ impl Decoded {
         // Users' types are dropped with these: not under the lock.
         let mut gone = Vec::new();
         let mut held = self.held.lock();
+        if !held.admits(Arc::as_ptr(stored).addr(), size, self.limit) {
+            return;
+        }
         held.bytes += size;
         if let Some(before) = held.objects.put(name::<K>(stored), slot) {
             held.bytes -= size;
@@ -74,7 +104,7 @@ impl Decoded {
     /// Forgets all.
     pub(crate) fn clear(&self) {
         let mut held = self.held.lock();
-        let gone = std::mem::replace(&mut *held, Held { objects: LruCache::unbounded(), bytes: 0 });
+        let gone = std::mem::replace(&mut *held, Held::new());
         drop(held);
         drop(gone);
     }
@@ -106,6 +136,9 @@ mod tests {
         let is_held = |object| decoded.find::<u8>(object).is_some();
         decoded.insert(&objects[0], &Arc::new(0_u8));
         decoded.insert(&objects[1], &Arc::new(1_u8));
+        assert_eq!(decoded.find::<u8>(&objects[0]).as_deref(), Some(&0));
+        decoded.insert(&objects[2], &Arc::new(2_u8));
+        assert_eq!([0, 1, 2].map(|at| is_held(&objects[at])), [true, true, false], "it is full: once is not enough");
         assert_eq!(decoded.find::<u8>(&objects[0]).as_deref(), Some(&0));
         decoded.insert(&objects[2], &Arc::new(2_u8));
         assert_eq!([0, 1, 2].map(|at| is_held(&objects[at])), [true, false, true]);

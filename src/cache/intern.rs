@@ -1,19 +1,25 @@
 //! Repeated metadata, held once: the labels of a thousand replicas are one allocation.
 //!
+//! A label that was not met before is the object's own, as its name or its number among replicas is: that one is kept with the object,
+//! so that it does not make a set of its own of all the others.
+//!
 //! It owns tables of what is in use; it must not know whose labels or owners they are.
 //!
 //! Invariants:
-//! 1. Two equal values that are both in use are one allocation, wherever they were read.
+//! 1. Two equal values in a table are one allocation, wherever they were read.
 //! 2. What nobody uses any more is forgotten, at the latest when the table has doubled since it was last swept.
 
 use std::collections::HashSet;
-use std::hash::Hash;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
-use super::object::{Labels, Links};
+use super::labels::Labels;
+use super::object::Links;
 
 /// Tables are not swept before they hold so many.
 const SWEPT_MIN: usize = 256;
+/// Of how many labels it is remembered that they were met.
+const REMEMBERED: usize = 4_096;
 
 /// Values of one sort that are in use.
 #[derive(Debug)]
@@ -53,13 +59,38 @@ pub(crate) struct Interner {
     texts: Table<str>,
     labels: Table<[(Arc<str>, Arc<str>)]>,
     links: Table<Links>,
+    // By a part of its hash, that of the label that was met last.
+    met: Box<[u64]>,
 }
 
 impl Interner {
-    /// `labels`, sorted by key, each of their texts and the set as a whole held once.
+    /// `labels`, sorted by key: the texts of those that others have, too, and the set of these, held once.
     pub(super) fn labels(&mut self, labels: impl Iterator<Item = (String, String)>) -> Labels {
-        let labels: Vec<_> = labels.map(|(key, value)| (self.texts.share(key), self.texts.share(value))).collect();
-        self.labels.share(labels)
+        let (mut common, mut own) = (Vec::new(), Vec::new());
+        for (key, value) in labels {
+            if self.is_common(&key, &value) {
+                common.push((self.texts.share(key), self.texts.share(value)));
+            } else {
+                own.push((key, value));
+            }
+        }
+        Labels::new(self.labels.share(common), &own)
+    }
+
+    /// Whether a label is not this object's alone, as far as can be told: its value is in use, or it was met lately.
+    fn is_common(&mut self, key: &str, value: &str) -> bool {
+        if self.texts.held.contains(value) || !Labels::can_own(key, value) {
+            return true;
+        }
+        let mut hasher = DefaultHasher::new();
+        (key, value).hash(&mut hasher);
+        // None is 0, which then is met once too early.
+        let hash = hasher.finish();
+        if self.met.is_empty() {
+            self.met = vec![0; REMEMBERED].into();
+        }
+        let slot = usize::try_from(hash % REMEMBERED as u64).unwrap_or_default();
+        std::mem::replace(&mut self.met[slot], hash) == hash
     }
 
     /// `links`, held once.
@@ -87,17 +118,23 @@ impl From<Boxed> for Arc<Links> {
 mod tests {
     use super::*;
 
-    fn labels(interner: &mut Interner, value: usize) -> Labels {
-        interner.labels([("app".to_owned(), "shop".to_owned()), ("pod".to_owned(), value.to_string())].into_iter())
+    fn labels(interner: &mut Interner, pod: usize) -> Labels {
+        let pairs = [("app", "shop".to_owned()), ("pod", pod.to_string()), ("tier", "web".to_owned())];
+        interner.labels(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)))
     }
 
     #[test]
-    fn what_is_equal_is_one_allocation_even_within_sets_that_differ() {
+    fn what_objects_have_in_common_is_one_allocation_and_their_own_labels_are_theirs() {
         let mut interner = Interner::default();
-        let (one, same, other) = (labels(&mut interner, 1), labels(&mut interner, 1), labels(&mut interner, 2));
-        assert!(Arc::ptr_eq(&one, &same));
-        assert!(!Arc::ptr_eq(&one, &other));
-        assert!(Arc::ptr_eq(&one[0].1, &other[0].1), "the texts are shared by sets that differ");
+        let all: Vec<Labels> = (0..100).map(|pod| labels(&mut interner, pod)).collect();
+        for (pod, labels) in all.iter().enumerate() {
+            let pod = pod.to_string();
+            let pairs = labels.pairs();
+            assert_eq!(pairs, [("app", "shop"), ("pod", pod.as_str()), ("tier", "web")], "in the keys' order");
+        }
+        // The first of them met them all for the first time.
+        assert!(all[2..].iter().all(|labels| labels.has_in_common_with(&all[1])));
+        assert!(interner.labels.held.len() <= 2, "{}", interner.labels.held.len());
         let links = |interner: &mut Interner| interner.links(Links::default());
         assert!(Arc::ptr_eq(&links(&mut interner), &links(&mut interner)));
     }
@@ -105,11 +142,13 @@ mod tests {
     #[test]
     fn what_nobody_uses_is_forgotten() {
         let mut interner = Interner::default();
-        let kept = labels(&mut interner, 0);
-        for value in 1..10 * SWEPT_MIN {
-            labels(&mut interner, value);
+        for round in 0..10 * SWEPT_MIN {
+            // Each is met twice, so that it counts as common.
+            for _ in 0..2 {
+                interner.labels([("round".to_owned(), round.to_string())].into_iter());
+            }
         }
         assert!(interner.labels.held.len() <= SWEPT_MIN, "{}", interner.labels.held.len());
-        assert!(Arc::ptr_eq(&kept, &labels(&mut interner, 0)), "what is in use stays");
+        assert!(interner.texts.held.len() <= 2 * SWEPT_MIN, "{}", interner.texts.held.len());
     }
 }

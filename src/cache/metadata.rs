@@ -52,7 +52,7 @@ impl<'a> ObjectMetadata<'a> {
     /// The label `key`.
     #[must_use]
     pub fn label(&self, key: &str) -> Option<&'a str> {
-        self.labels().find_map(|(label, value)| (label == key).then_some(value))
+        self.0.label(key)
     }
 
     /// All labels, sorted by key.

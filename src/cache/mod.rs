@@ -9,7 +9,9 @@ mod codec;
 mod content;
 mod decoded;
 mod error;
+mod index;
 mod intern;
+mod labels;
 mod metadata;
 mod mismatch;
 mod object;
@@ -19,6 +21,7 @@ mod subscriber;
 
 pub(crate) use decoded::Decoded;
 pub use error::DecodeError;
+pub(crate) use index::{IndexFunction, IndexId};
 pub(crate) use intern::Interner;
 pub use metadata::ObjectMetadata;
 pub(crate) use object::{MetadataError, StoredObject, TypeMeta};

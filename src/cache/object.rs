@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::content::Content;
 use super::error::DecodeError;
+use super::labels::Labels;
 use super::mismatch;
 use super::packer::Packer;
 use crate::sync::Arc;
@@ -28,9 +29,6 @@ pub(crate) struct TypeMeta {
     pub(crate) api_version: String,
     pub(crate) kind: String,
 }
-
-/// Labels, sorted by key. Objects with the same ones share them.
-pub(super) type Labels = Arc<[(Arc<str>, Arc<str>)]>;
 
 /// An object, not decoded.
 pub(crate) struct StoredObject {
@@ -136,7 +134,12 @@ impl StoredObject {
 
     /// Its labels, sorted by key.
     pub(crate) fn labels(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.labels.iter().map(|(key, value)| (&**key, &**value))
+        self.labels.pairs().into_iter()
+    }
+
+    /// The value of the label `key`.
+    pub(crate) fn label(&self, key: &str) -> Option<&str> {
+        self.labels.value(key)
     }
 
     /// Its annotations, read anew from the text: few ask for them, and they may be long.

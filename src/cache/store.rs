@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use kubehandler_core::store::{self, Applied, Event, Store};
 use kubehandler_core::{Life, ObjectKey, ResourceVersion};
 
+use super::index::{IndexFunction, IndexId, Indexes};
 use super::object::StoredObject;
 use super::subscriber::{Change, Leftovers, Origin, Subscriber};
 use crate::sync::{Arc, Mutex, MutexGuard};
@@ -35,6 +36,7 @@ pub(crate) struct Cache {
 #[derive(Default)]
 struct Inner {
     store: Store<StoredObject>,
+    indexes: Indexes,
     // Whether readers may rely on the content: a list is in, or the kind is missing and that is accepted.
     synced: bool,
     // The run that may write. Raised whenever a run begins or ends.
@@ -74,6 +76,7 @@ impl Cache {
         if last {
             inner.session += 1;
             inner.store.clear();
+            inner.indexes.clear();
             inner.synced = false;
         }
         last
@@ -92,10 +95,10 @@ impl Cache {
         if inner.session != session.0 {
             return false;
         }
-        let Inner { store, subscribers, synced, .. } = &mut *inner;
+        let Inner { store, indexes, subscribers, synced, .. } = &mut *inner;
         let origin = if store.is_listed() { Origin::Relist } else { Origin::InitialList };
         let list = list.into_iter().map(|object| (object.key().clone(), object)).collect();
-        store.replace(list, |_, change| tell(subscribers, &change, origin, left));
+        store.replace(list, |_, change| tell(indexes, subscribers, &change, origin, left));
         mark_synced(subscribers, synced);
         true
     }
@@ -106,10 +109,10 @@ impl Cache {
         if inner.session != session.0 {
             return None;
         }
-        let Inner { store, subscribers, .. } = &mut *inner;
+        let Inner { store, indexes, subscribers, .. } = &mut *inner;
         let (Event::Present(object) | Event::Gone(object)) = &event;
         let key = object.key().clone();
-        Some(store.apply(&key, event, |_, change| tell(subscribers, &change, Origin::Watch, left)))
+        Some(store.apply(&key, event, |_, change| tell(indexes, subscribers, &change, Origin::Watch, left)))
     }
 
     /// Lets the cache count as synced although no list has come. False if `session` has ended.
@@ -121,6 +124,41 @@ impl Cache {
         let Inner { subscribers, synced, .. } = &mut *inner;
         mark_synced(subscribers, synced);
         true
+    }
+
+    /// Adds an index, whatever the cache holds by now. `None` if the name is taken.
+    pub(crate) fn add_index(&self, name: &str, function: &Arc<IndexFunction>) -> Option<IndexId> {
+        // Most of it is done without the lock, which a large cache would hold up for long.
+        let prepared: BTreeMap<ObjectKey, (Arc<StoredObject>, Vec<String>)> = self
+            .objects()
+            .into_iter()
+            .map(|object| (object.key().clone(), (Arc::clone(&object), function(&object))))
+            .collect();
+        let mut inner = self.lock();
+        let Inner { store, indexes, .. } = &mut *inner;
+        let objects = store.entries().map(|(key, entry)| {
+            let known = prepared.get(key).filter(|(object, _)| Arc::ptr_eq(object, &entry.object));
+            (key.clone(), known.map_or_else(|| function(&entry.object), |(_, keys)| keys.clone()))
+        });
+        indexes.add(name, Arc::clone(function), objects)
+    }
+
+    /// Removes an index.
+    pub(crate) fn remove_index(&self, id: IndexId) {
+        let gone = self.lock().indexes.remove(id);
+        drop(gone);
+    }
+
+    /// The objects that an index has under `key`, sorted by their own. `None` if there is no such index.
+    pub(crate) fn by_index(&self, name: &str, key: &str) -> Option<Vec<Entry>> {
+        let inner = self.lock();
+        let found = inner.indexes.find(name, key)?;
+        Some(found.filter_map(|object| inner.store.entry(object).cloned()).collect())
+    }
+
+    /// The keys under which an index has objects, sorted. `None` if there is no such index.
+    pub(crate) fn index_keys(&self, name: &str) -> Option<Vec<String>> {
+        Some(self.lock().indexes.keys(name)?.map(str::to_owned).collect())
     }
 
     /// The stored object, if it is the very state that is asked for.
@@ -172,12 +210,15 @@ impl Cache {
     }
 }
 
+/// Lets the indexes follow a change and tells the subscribers, who find them in step.
 fn tell(
+    indexes: &mut Indexes,
     subscribers: &BTreeMap<SubscriberId, Arc<dyn Subscriber>>,
     change: &Change<'_>,
     origin: Origin,
     left: &mut Leftovers,
 ) {
+    indexes.changed(change);
     for subscriber in subscribers.values() {
         let change = match change {
             Change::Added { new } => Change::Added { new },

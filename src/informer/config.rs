@@ -44,7 +44,7 @@ pub enum ListMode {
 
 impl ListMode {
     /// What takes the place of a mode that does not work.
-    pub(crate) const PAGED: Self = Self::Paged(NonZeroU32::new(500).unwrap());
+    pub(crate) const PAGED: Self = Self::Paged(NonZeroU32::MIN.saturating_add(499));
 }
 
 impl Default for ListMode {
@@ -191,7 +191,8 @@ impl InformerConfig {
     }
 
     /// How many bytes of decoded objects are held, the most recently used ones, where objects are held
-    /// [compact](Representation::Compact): 8 MB by default, 0 for none. What an object takes is estimated, as six times its JSON.
+    /// [compact](Representation::Compact): 8 MB by default, 0 for none. What an object takes is estimated, as six times its JSON. Once
+    /// they are used up, an object that is decoded for the second time takes the place of the one used least recently.
     #[must_use]
     pub fn decoded_cache(mut self, bytes: usize) -> Self {
         self.decoded_cache = bytes;
@@ -291,8 +292,8 @@ impl InformerConfig {
         self
     }
 
-    /// How long the server may take to begin an answer, and how long a list may then stay silent: 60 s by default,
-    /// the server's own limit for a list.
+    /// How long the server may take to begin an answer, and how long a list may then stay silent, or a list as a stream
+    /// bring no new object: 60 s by default, the server's own limit for a list.
     #[must_use]
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = timeout;

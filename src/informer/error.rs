@@ -137,6 +137,39 @@ fn remedy(verb: Verb, target: &Target, kind: InformerErrorKind) -> String {
     }
 }
 
+/// Why waiting for a version ended without it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AtLeastError {
+    /// The version is no number, so that it has no place in an order.
+    #[error("{asked:?} is no number: use the resourceVersion that the API server answered a write with, as it stands")]
+    NoNumber {
+        /// What was asked for.
+        asked: String,
+    },
+    /// Nobody uses the informer, so that it sees nothing.
+    #[error("the informer of {informer} does not run: it does while an event loop runs a handler of it")]
+    Stopped {
+        /// Which informer.
+        informer: String,
+    },
+    /// The time has passed.
+    #[error(
+        "the cache of {informer} has not seen version {asked} within {limit:?} but {}; is its object watched, and do its selectors match?",
+        .seen.as_deref().unwrap_or("none")
+    )]
+    Deadline {
+        /// Which informer.
+        informer: String,
+        /// What was asked for.
+        asked: String,
+        /// What it has seen.
+        seen: Option<String>,
+        /// How long was waited.
+        limit: Duration,
+    },
+}
+
 /// An informer did not sync.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -5,7 +5,8 @@ use std::sync::Weak;
 
 use super::config::InformerConfig;
 use super::error::OptionsConflict;
-use super::shared::{Informer, SharedInformer};
+use super::face::SharedInformer;
+use super::shared::Informer;
 use super::target::{Resource, Target};
 use crate::sync::{Arc, Mutex};
 

@@ -228,7 +228,7 @@ proptest! {
         };
         let end = read();
         for frame in &frames {
-            if let Ok(super::split::Frame::Added(object)) = super::split::frame(frame)
+            if let Ok(super::frame::Frame::Added(object)) = super::frame::frame(frame)
                 && let Ok(object) = StoredObject::parse(object.as_bytes(), &types(), false)
             {
                 let _ = (object.decode::<Value>(), object.version(), object.labels().len(), object.annotations());

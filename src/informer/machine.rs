@@ -22,7 +22,10 @@
 //! 3. A watch resumes from the last version seen. If that is too old, or the watch fails again and again in a way that
 //!    may come from the version, a list follows.
 //! 4. A watch counts as well when it has sent something or has lived for a second. Then failures are forgotten.
-//! 5. A watch that is silent for too long is dropped and resumed: its connection may be open at this end only. `hearing`
+//! 5. kube-apiserver answers a watch from a version that it has yet to reach with silence, and drops what changes up to
+//!    there. That is where it stands after a restore from a backup. So once a watch that was resumed after a failure has
+//!    been silent for a second, the server is asked for its newest version; an older one leads to a list.
+//! 6. A watch that is silent for too long is dropped and resumed: its connection may be open at this end only. `hearing`
 //!    tells that from a kind about which there is nothing to say.
 
 #[cfg(test)]
@@ -83,6 +86,8 @@ pub(super) struct Machine {
     // Those of `watch_failures` that may come from the version. Only a frame ends this row.
     suspects: u32,
     hearing: Hearing,
+    // Whether the server may have gone back behind `version`: a watch has failed since it was last seen not to have.
+    is_in_doubt: bool,
     // When a watch was last given up for a list.
     relisted: Option<Timestamp>,
     trouble: Option<Trouble>,
@@ -101,7 +106,7 @@ enum State {
     Opening { timeout: Duration },
     /// A watch runs. Next: Opening (resume), Listing, or Waiting.
     Watching(Watching),
-    /// Waits before another attempt. Next: Listing, OpeningStream or Opening.
+    /// Waits before another attempt. Next: Listing, `OpeningStream` or Opening.
     Waiting { until: Timestamp, then: Then },
 }
 
@@ -143,6 +148,7 @@ impl Machine {
             watch_failures: 0,
             suspects: 0,
             hearing: Hearing::default(),
+            is_in_doubt: false,
             relisted: None,
             trouble: None,
             started_without: false,
@@ -202,6 +208,7 @@ impl Machine {
             | Input::InitialEventsEnd { .. }
             | Input::Event { .. }
             | Input::Bookmark { .. }
+            | Input::Newest { .. }
             | Input::WatchEnded => self.resume(rng),
         }
     }
@@ -216,8 +223,12 @@ impl Machine {
                 self.well(watching, now, now)
             }
             Input::Tick if watching.is_well => self.silent(now, rng),
+            Input::Tick if self.is_in_doubt => quietly(Action::Probe),
+            Input::Newest { version } => self.probed(watching, version.as_ref(), now, rng),
             Input::Tick => self.well(watching, watching.opened, now),
             Input::WatchEnded if lived => {
+                // Before its time: perhaps the server is restarted.
+                self.is_in_doubt |= now.since(watching.opened) + SETTLED < watching.timeout;
                 self.hearing = self.hearing.ended();
                 self.watch_failures = 0;
                 let notice = self.recovered(None, now);
@@ -226,6 +237,7 @@ impl Machine {
             Input::WatchEnded => self.ended_at_once(now, rng),
             // A connection that breaks after a while is everyday life: resume. If that fails, it is told.
             Input::WatchFailed(Failure { kind: Kind::Unreachable, .. }) if lived => {
+                self.is_in_doubt = true;
                 Step { notice: Notice::Quiet, ..self.resume(rng) }
             }
             Input::WatchFailed(failure) => self.watch_failed(failure, now, rng),
@@ -248,8 +260,27 @@ impl Machine {
         Step { effect: Effect::None, notice, action: Action::Read { until: self.silent_until(watching, heard, now) } }
     }
 
+    /// The server has told its newest version, or has not.
+    fn probed(
+        &mut self,
+        watching: Watching,
+        newest: Option<&ResourceVersion>,
+        now: Timestamp,
+        rng: &mut impl Rng,
+    ) -> Step {
+        let Some(newest) = newest else { return self.well(watching, watching.opened, now) };
+        self.is_in_doubt = false;
+        if self.version.as_ref().is_none_or(|version| !newest.is_older_than(version)) {
+            return self.well(watching, watching.opened, now);
+        }
+        self.relisted = Some(now);
+        let notice = self.failed(Verb::Watch, Kind::TooNew, now);
+        Step { effect: Effect::Relist, notice, action: self.start(rng) }
+    }
+
     /// Nothing has come for too long.
     fn silent(&mut self, now: Timestamp, rng: &mut impl Rng) -> Step {
+        self.is_in_doubt = true;
         self.hearing = self.hearing.silent();
         if self.hearing == Hearing::Nothing {
             return self.watch_failed(Failure { kind: Kind::Stalled, retry_after: None }, now, rng);
@@ -259,6 +290,7 @@ impl Machine {
     }
 
     fn ended_at_once(&mut self, now: Timestamp, rng: &mut impl Rng) -> Step {
+        self.is_in_doubt = true;
         self.watch_failures = self.watch_failures.saturating_add(1);
         let failure = Failure { kind: Kind::Truncated, retry_after: None };
         let notice = if self.watch_failures < SHORT_WATCHES_MAX {
@@ -272,6 +304,7 @@ impl Machine {
 
     fn watch_failed(&mut self, failure: Failure, now: Timestamp, rng: &mut impl Rng) -> Step {
         self.watch_failures = self.watch_failures.saturating_add(1);
+        self.is_in_doubt = true;
         let relist = match failure.kind {
             Kind::Expired | Kind::Missing | Kind::Rejected => true,
             Kind::TooNew | Kind::Server | Kind::Malformed | Kind::Truncated => {
@@ -310,6 +343,7 @@ impl Machine {
             | Input::InitialEventsEnd { .. }
             | Input::Event { .. }
             | Input::Bookmark { .. }
+            | Input::Newest { .. }
             | Input::WatchEnded
             | Input::WatchFailed(_) => quietly(Action::Sleep { until }),
         }
@@ -342,6 +376,7 @@ impl Machine {
     fn seen(&mut self, version: ResourceVersion) {
         let back = self.version.as_ref().is_some_and(|current| version.is_older_than(current));
         if !back && version != ResourceVersion::Text("".into()) {
+            self.is_in_doubt = false;
             self.version = Some(version);
         }
     }

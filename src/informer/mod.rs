@@ -9,9 +9,12 @@
 mod config;
 mod connection;
 mod error;
+mod face;
 mod factory;
+mod frame;
 #[cfg(all(test, not(shuttle)))]
 mod fuzz;
+mod indexes;
 mod intake;
 mod machine;
 #[cfg(all(test, shuttle))]
@@ -28,10 +31,11 @@ mod tests;
 mod transform;
 
 pub use config::{InformerConfig, ListMode, OnMissing, Representation, RetryInterval};
-pub use error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
+pub use error::{AtLeastError, InformerError, InformerErrorKind, OptionsConflict, SyncError};
+pub use face::{CacheSnapshot, SharedInformer};
 pub use factory::InformerFactory;
+pub use indexes::{IndexError, IndexHandle};
 pub(crate) use machine::RETRY_AFTER_MAX;
-pub use shared::SharedInformer;
 pub(crate) use shared::{Informer, Subscription};
 pub(crate) use single::Answer;
 pub(crate) use source::RequestError;

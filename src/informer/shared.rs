@@ -1,9 +1,8 @@
-//! One informer and its users: the task runs while somebody subscribes, and all read one cache.
+//! One informer, untyped: its task runs while somebody subscribes, and all read one cache.
 //!
 //! Lock order: `task`, then the cache's, then `live`. No lock is held across an await.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::config::{InformerConfig, ListMode, OnMissing, Representation};
-use super::error::{InformerError, InformerErrorKind, OptionsConflict, SyncError};
+use super::error::{AtLeastError, InformerError, InformerErrorKind, SyncError};
 use super::status::{InformerState, InformerStatus};
 use super::target::Target;
 use crate::cache::{Cache, DecodeError, Decoded, Entry, Session, StoredObject, Subscriber, SubscriberId};
@@ -48,7 +47,6 @@ pub(super) struct Live {
     /// The run that may write here: one that has ended, but is still at work on another thread, may not.
     pub(super) session: Option<Session>,
     pub(super) state: InformerState,
-    pub(super) last_resource_version: Option<ResourceVersion>,
     pub(super) last_event: Option<Instant>,
     pub(super) events: u64,
     pub(super) lists: u64,
@@ -66,6 +64,8 @@ pub(super) struct Progress {
     /// Whether anybody subscribes.
     pub(super) running: bool,
     pub(super) synced: bool,
+    /// Up to where the cache is complete.
+    pub(super) version: Option<ResourceVersion>,
     /// The failure that the task is in, until it is over.
     pub(super) failing: Option<InformerError>,
 }
@@ -107,7 +107,12 @@ impl Informer {
         if task.as_ref().is_none_or(JoinHandle::is_finished) {
             let (session, synced) = (self.cache.begin(), self.cache.is_synced());
             self.lock_live().session = Some(session);
-            self.progress.send_replace(Progress { session: Some(session), running: true, synced, failing: None });
+            self.progress.send_replace(Progress {
+                session: Some(session),
+                running: true,
+                synced,
+                ..Progress::default()
+            });
             *task = Some(spawn(super::task::run(Arc::clone(self), session)));
         }
         Subscription { informer: Arc::clone(self), id }
@@ -181,6 +186,34 @@ impl Informer {
         }
     }
 
+    /// Waits until the cache has seen `asked`, at most `limit`. Dropping the future loses nothing.
+    pub(crate) async fn at_least(&self, asked: &str, limit: Duration) -> Result<(), AtLeastError> {
+        let asked = ResourceVersion::new(asked);
+        if matches!(asked, ResourceVersion::Text(_)) {
+            return Err(AtLeastError::NoNumber { asked: asked.to_string() });
+        }
+        let informer = || self.target.to_string();
+        let mut progress = self.progress.subscribe();
+        let deadline = Instant::now() + limit;
+        loop {
+            let (running, seen) = {
+                let progress = progress.borrow_and_update();
+                (progress.running, progress.version.clone())
+            };
+            if !running {
+                return Err(AtLeastError::Stopped { informer: informer() });
+            }
+            if seen.as_ref() == Some(&asked) || seen.as_ref().is_some_and(|seen| asked.is_older_than(seen)) {
+                return Ok(());
+            }
+            // The sender lives as long as `self`, so a change is all that can come.
+            if timeout_at(deadline, progress.changed()).await.is_err() {
+                let seen = seen.map(|seen| seen.to_string());
+                return Err(AtLeastError::Deadline { informer: informer(), asked: asked.to_string(), seen, limit });
+            }
+        }
+    }
+
     /// The typed object, decoded now unless that was done lately; failures are counted.
     pub(crate) fn decode<K>(&self, object: &Arc<StoredObject>) -> Result<Arc<K>, DecodeError>
     where
@@ -201,6 +234,11 @@ impl Informer {
             Representation::Typed => object.keep(&typed),
         }
         Ok(typed)
+    }
+
+    /// Up to where the cache is complete.
+    pub(crate) fn version(&self) -> Option<ResourceVersion> {
+        self.progress.borrow().version.clone()
     }
 
     /// Tells whether two handles mean one informer.
@@ -226,7 +264,7 @@ impl Informer {
             state: live.state.clone(),
             synced,
             objects,
-            last_resource_version: live.last_resource_version.as_ref().map(ToString::to_string),
+            last_resource_version: self.version().map(|version| version.to_string()),
             last_event: live.last_event,
             events: live.events,
             lists: live.lists,
@@ -281,95 +319,5 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         drop(self.informer.unsubscribe(self.id));
-    }
-}
-
-/// A shared cache of one kind of object, kept up to date by a list and a watch.
-///
-/// Had from an [`InformerFactory`](crate::InformerFactory). It runs while somebody uses it (an event loop that runs a
-/// handler of it); before and after, its cache is empty. Cheap to clone.
-pub struct SharedInformer<K> {
-    informer: Arc<Informer>,
-    conflict: Option<Arc<OptionsConflict>>,
-    kind: PhantomData<fn() -> K>,
-}
-
-impl<K> Clone for SharedInformer<K> {
-    fn clone(&self) -> Self {
-        Self { informer: Arc::clone(&self.informer), conflict: self.conflict.clone(), kind: PhantomData }
-    }
-}
-
-impl<K> fmt::Debug for SharedInformer<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SharedInformer").field(&self.describe()).finish()
-    }
-}
-
-impl<K> SharedInformer<K> {
-    pub(super) fn new(informer: Arc<Informer>, conflict: Option<OptionsConflict>) -> Self {
-        Self { informer, conflict: conflict.map(Arc::new), kind: PhantomData }
-    }
-
-    /// The informer behind it.
-    pub(crate) fn informer(&self) -> &Arc<Informer> {
-        &self.informer
-    }
-
-    /// Whether the cache holds all objects that the first list named.
-    #[must_use]
-    pub fn has_synced(&self) -> bool {
-        self.informer.has_synced()
-    }
-
-    /// What it is doing and what it has done.
-    #[must_use]
-    pub fn status(&self) -> InformerStatus {
-        self.informer.status()
-    }
-
-    /// The keys of all objects in the cache, sorted.
-    #[must_use]
-    pub fn keys(&self) -> Vec<ObjectKey> {
-        self.informer.keys()
-    }
-
-    /// How many objects are in the cache.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.informer.cache.len()
-    }
-
-    /// Whether the cache is empty.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Which resource, scope and selectors: `deployments.apps in namespace web, labels app=shop`.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        self.informer.target.to_string()
-    }
-
-    /// In which options this request differed from the one that the shared informer was made for, if it did.
-    #[must_use]
-    pub fn conflict(&self) -> Option<&OptionsConflict> {
-        self.conflict.as_deref()
-    }
-}
-
-impl<K: DeserializeOwned + Send + Sync + 'static> SharedInformer<K> {
-    /// The object under `key`, decoded now; `None` if the cache has none.
-    #[must_use]
-    pub fn get(&self, key: &ObjectKey) -> Option<Result<Arc<K>, DecodeError>> {
-        let object = self.informer.read(key, |entry| entry.map(|entry| Arc::clone(&entry.object)))?;
-        Some(self.informer.decode(&object))
-    }
-
-    /// All objects, sorted by key, each decoded now: one that does not fit `K` is an error of its own.
-    #[must_use]
-    pub fn list(&self) -> Vec<Result<Arc<K>, DecodeError>> {
-        self.informer.entries().iter().map(|entry| self.informer.decode(&entry.object)).collect()
     }
 }

@@ -21,6 +21,9 @@ use super::target::Target;
 
 /// What is accepted where an object's metadata are enough.
 pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+/// How long the server may take to tell its newest version: meanwhile nobody reads the watch.
+const NEWEST_MAX: Duration = Duration::from_secs(5);
 /// How much of an error's body is read: a `Status` is smaller.
 const STATUS_MAX: usize = 64 << 10;
 /// How much of a server's message is told.
@@ -60,6 +63,21 @@ impl Source {
     pub(super) async fn list(&self, page: &PageRequest) -> Result<PageBody<'_>, RequestError> {
         let body = self.send(Verb::List, self.list_uri(page)).await?;
         Ok(PageBody { source: self, body, piece: Bytes::new(), splitter: ListSplitter::default() })
+    }
+
+    /// The server's newest version; absent if it does not tell within a few seconds.
+    pub(super) async fn newest(&self) -> Option<String> {
+        timeout(NEWEST_MAX, self.ask_newest()).await.ok().flatten()
+    }
+
+    async fn ask_newest(&self) -> Option<String> {
+        let page = PageRequest { limit: Some(1), continue_token: None };
+        let request = Request::get(self.list_uri(&page)).header(ACCEPT, METADATA_LIST).body(Body::empty());
+        let answer = self.answer(Verb::List, request).await.ok()?;
+        let (is_good, body) = (answer.status().is_success(), answer.into_body());
+        let mut page = PageBody { source: self, body, piece: Bytes::new(), splitter: ListSplitter::default() };
+        while page.next().await.ok()?.is_some() {}
+        page.finish().ok()?.resource_version.filter(|_| is_good)
     }
 
     /// Begins a watch, or a list as a stream.
@@ -148,7 +166,7 @@ impl Source {
     fn accept(&self, verb: Verb) -> &'static str {
         match (self.target.metadata_only, verb) {
             (false, _) => "application/json",
-            (true, Verb::List) => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+            (true, Verb::List) => METADATA_LIST,
             (true, Verb::Watch | Verb::Stream | Verb::Get | Verb::Patch) => METADATA,
         }
     }
@@ -384,4 +402,37 @@ pub(super) fn quoted(message: &str) -> String {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::informer::target::Resource;
+
+    #[test]
+    fn a_version_that_is_too_large_is_known_in_each_of_its_shapes_and_so_is_the_wait_that_is_asked_for() {
+        let resource = Resource::of::<k8s_openapi::api::core::v1::ConfigMap>(&());
+        let (namespace, label_selector, field_selector) = (None, None, None);
+        let target = Target { resource, namespace, label_selector, field_selector, metadata_only: false };
+        for (body, kind, wait) in [
+            (
+                r#"{"message":"Timeout: Too large resource version: 9, current: 5","reason":"Timeout","code":504,
+                "details":{"causes":[{"reason":"ResourceVersionTooLarge","message":"Too large resource version"}],"retryAfterSeconds":1}}"#,
+                Kind::TooNew,
+                Some(1),
+            ),
+            // Before Kubernetes 1.17, and then without the words.
+            (r#"{"message":"Too large resource version: 9, current: 5","code":504}"#, Kind::TooNew, None),
+            (r#"{"message":"x","details":{"causes":[{"reason":"ResourceVersionTooLarge"}]}}"#, Kind::TooNew, None),
+            (r#"{"message":"request did not complete","reason":"Timeout","code":504}"#, Kind::Server, None),
+            (r#"{"reason":"Timeout","details":{"retryAfterSeconds":7}}"#, Kind::Server, Some(7)),
+        ] {
+            let status: Status = serde_json::from_str(body).unwrap();
+            for error in [status_error(Verb::List, &target, 504, &status), event_error(Verb::Stream, &target, &status)]
+            {
+                assert_eq!(error.error.kind(), kind, "{body}");
+                assert_eq!(error.retry_after, wait.map(Duration::from_secs), "{body}");
+            }
+        }
+    }
 }

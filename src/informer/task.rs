@@ -15,11 +15,12 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::error::{InformerError, InformerErrorKind as Kind, Verb};
+use super::frame::{self, Frame};
 use super::intake::Intake;
 use super::machine::{Action, Effect, Input, Machine, Notice, PageRequest, Step, WatchFrom, WatchRequest};
 use super::shared::{Informer, Live, Progress};
 use super::source::{self, Read, RequestError, Source, WatchBody, damaged};
-use super::split::{self, Damage, Frame};
+use super::split::Damage;
 use super::status::InformerState;
 use crate::cache::{Leftovers, MetadataError, Session, StoredObject};
 use crate::clock::Clock;
@@ -131,6 +132,14 @@ impl<'a> Task<'a> {
                     Err(error) => Some(self.watch_failed(error)),
                 };
             }
+            Action::Probe => {
+                let newest = self.source.newest().await;
+                // The words for the case that the machine takes it for a failure.
+                let detail =
+                    "the server's newest version is older than the last one seen: was it restored from a backup?";
+                self.failure = Some(self.failed(Kind::TooNew, detail));
+                Input::Newest { version: newest.as_deref().map(ResourceVersion::new) }
+            }
             Action::Sleep { until } => {
                 self.clock.sleep_until(until).await;
                 Input::Tick
@@ -200,7 +209,7 @@ impl<'a> Task<'a> {
             Read::Frame(text) => text,
         };
         let (target, verb) = (&self.informer.target, watch.verb);
-        let frame = split::frame(&text).map_err(|damage| damaged(verb, target, damage))?;
+        let frame = frame::frame(&text).map_err(|damage| damaged(verb, target, damage))?;
         let (raw, sort) = match frame {
             Frame::Added(raw) => (raw, Sort::Added),
             Frame::Modified(raw) => (raw, Sort::Modified),
@@ -302,8 +311,19 @@ impl<'a> Task<'a> {
                 info!(informer = %self.informer.target, "counts as synced without its kind, which is missing");
             }
         }
-        self.live(|live| live.last_resource_version = machine.version().cloned());
+        self.seen(machine.version());
         Some(step.action)
+    }
+
+    /// Tells who waits how far the cache has come.
+    fn seen(&self, version: Option<&ResourceVersion>) {
+        self.informer.progress.send_if_modified(|progress| {
+            let is_news = progress.session == Some(self.session) && progress.version.as_ref() != version;
+            if is_news {
+                progress.version = version.cloned();
+            }
+            is_news
+        });
     }
 
     /// Gives the complete list to the cache. `None` if the session has ended.
@@ -361,7 +381,7 @@ impl<'a> Task<'a> {
         let state = match action {
             Action::List(_) => InformerState::Listing,
             Action::Watch(_) | Action::Read { .. } if machine.is_streaming() => InformerState::Streaming,
-            Action::Watch(_) | Action::Read { .. } => InformerState::Watching,
+            Action::Watch(_) | Action::Read { .. } | Action::Probe => InformerState::Watching,
             Action::Sleep { until } => {
                 let since = machine.failing_since().unwrap_or_else(|| self.clock.now());
                 let why = self.failure.clone().unwrap_or_else(|| self.ended_at_once());

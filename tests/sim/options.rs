@@ -225,8 +225,11 @@ impl Options {
         let mut rng = StdRng::seed_from_u64(seed ^ 0x57ae_a311);
         if rng.random_bool(1.0 / 3.0) {
             self.list_mode = ListMode::Streaming;
-            let (send, refuse, ignore) = (InitialEvents::Send, InitialEvents::Refuse, InitialEvents::Ignore);
-            self.initial_events = one_of(&[send, send, send, send, refuse, ignore], &mut rng);
+            self.initial_events = match rng.random_range(0..6) {
+                0 => InitialEvents::Refuse,
+                1 => InitialEvents::Ignore,
+                _ => InitialEvents::Send,
+            };
         }
     }
 

@@ -88,10 +88,13 @@ impl Wire {
         let Some(informer) = informer else { return self.single(request, &plural, inner).await };
         let is_watch = query.contains("watch=");
         let is_stream = query.contains("sendInitialEvents=true");
-        if !is_watch && !query.contains("continue=") {
+        let is_probe = query.split('&').any(|parameter| parameter == "limit=1");
+        if !is_watch && !is_probe && !query.contains("continue=") {
             self.state().informers.entry(informer).or_default().pages.clear();
         }
         let asked = match (is_watch, is_stream) {
+            // What it is asked for is no list.
+            _ if is_probe => "newest version",
             (_, true) => "list as a stream",
             (true, _) => "watch",
             (false, _) => "list",
@@ -104,6 +107,7 @@ impl Wire {
         self.history.note("wire", format!("informer {informer} asks for a {asked}: {status}"));
         let answer = answer?;
         let good = answer.status().is_success();
+        let good = good && !is_probe;
         Ok(answer.map(|body| {
             let stream = BodyStream::new(body);
             let reading = Reading {

@@ -11,6 +11,8 @@ pub(crate) const REAL_TIME: &[(&str, &str)] = &[
         "waits on the clock that each test of the in-process controller pauses",
     ),
     ("benches/backpressure.rs", "imitates a slow handler: what is measured happens in real time"),
+    ("benches/budgets/process.rs", "lets a process settle: what is measured happens in real time"),
+    ("benches/start/link.rs", "imitates a slow link: what is measured happens in real time"),
     ("testkit/tests/it/robust.rs", "waits on the paused clock of the runtime that it builds"),
     ("tests/it/support/wait.rs", "waits for the real kube-apiserver, where that is chosen; else on a paused clock"),
     ("tests/sim/handlers.rs", "runs on the paused clock of the world that it belongs to"),

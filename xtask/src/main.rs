@@ -4,6 +4,7 @@
 //! [`Task`] and a line in [`main`].
 
 mod bench;
+mod budgets;
 mod cargo;
 mod cluster;
 mod defects;
@@ -35,6 +36,7 @@ enum Task {
     E2e(e2e::Arguments),
     Record(record::Arguments),
     Bench(bench::Arguments),
+    Budgets(budgets::Arguments),
     Mutants(mutants::Arguments),
     Races(races::Arguments),
     Simulate(simulate::Arguments),
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Task::E2e(arguments) => e2e::run(&arguments),
         Task::Record(arguments) => record::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Budgets(arguments) => budgets::run(&arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
         Task::Races(arguments) => races::run(&arguments),
         Task::Simulate(arguments) => simulate::run(&arguments),

@@ -27,14 +27,24 @@ impl Bench {
         step
     }
 
-    /// Sleeps or reads as long as the machine wants to.
+    /// Sleeps or reads as long as the machine wants to. If it asks for the newest version then, that is the one it knows.
     pub(super) fn tick(&mut self) -> Step {
+        let step = self.tick_only();
+        if step.action != Action::Probe {
+            return step;
+        }
+        let version = self.machine.version().cloned();
+        self.step(Input::Newest { version })
+    }
+
+    /// As [`tick`](Self::tick), without an answer to what follows.
+    pub(super) fn tick_only(&mut self) -> Step {
         match self.action {
             Action::Sleep { until } | Action::Read { until } => {
                 assert!(until > self.now, "a wait that has ended before it began: a busy loop");
                 self.now = until;
             }
-            Action::List(_) | Action::Watch(_) => panic!("nothing to wait for: {:?}", self.action),
+            Action::List(_) | Action::Watch(_) | Action::Probe => panic!("nothing to wait for: {:?}", self.action),
         }
         self.step(Input::Tick)
     }
@@ -47,7 +57,7 @@ impl Bench {
     pub(super) fn delay(&self) -> Duration {
         match self.action {
             Action::Sleep { until } => until - self.now,
-            Action::List(_) | Action::Watch(_) | Action::Read { .. } => Duration::ZERO,
+            Action::List(_) | Action::Watch(_) | Action::Probe | Action::Read { .. } => Duration::ZERO,
         }
     }
 
@@ -72,7 +82,9 @@ impl Bench {
             Action::Watch(WatchRequest { from, .. }) => {
                 assert_eq!(*from, WatchFrom::Version(self::version(expected)));
             }
-            Action::List(_) | Action::Read { .. } | Action::Sleep { .. } => panic!("no watch: {:?}", self.action),
+            Action::List(_) | Action::Probe | Action::Read { .. } | Action::Sleep { .. } => {
+                panic!("no watch: {:?}", self.action)
+            }
         }
     }
 
@@ -80,7 +92,9 @@ impl Bench {
     pub(super) fn assert_streams(&self) {
         match &self.action {
             Action::Watch(WatchRequest { from, .. }) => assert_eq!(*from, WatchFrom::InitialEvents),
-            Action::List(_) | Action::Read { .. } | Action::Sleep { .. } => panic!("no stream: {:?}", self.action),
+            Action::List(_) | Action::Probe | Action::Read { .. } | Action::Sleep { .. } => {
+                panic!("no stream: {:?}", self.action)
+            }
         }
     }
 

@@ -85,6 +85,7 @@ impl Machine {
             | Input::InitialEventsEnd { .. }
             | Input::Event { .. }
             | Input::Bookmark { .. }
+            | Input::Newest { .. }
             | Input::WatchEnded
             | Input::WatchFailed(_) => quietly(self.ask(listing, rng)),
         }
@@ -103,6 +104,7 @@ impl Machine {
         let version = listing.version.unwrap_or(version);
         let Some(token) = continue_token else {
             self.mode_failures = 0;
+            self.is_in_doubt = false;
             self.version = Some(version.clone());
             return Step { effect: Effect::Commit, notice, action: self.open(version, rng) };
         };
@@ -185,6 +187,7 @@ impl Machine {
             | Input::InitialEventsEnd { .. }
             | Input::Event { .. }
             | Input::Bookmark { .. }
+            | Input::Newest { .. }
             | Input::WatchEnded => {
                 let listing = Listing::new(self.mode);
                 quietly(self.ask(listing, rng))
@@ -210,6 +213,7 @@ impl Machine {
             | Input::Event { .. }
             | Input::Page { .. }
             | Input::ListFailed(_)
+            | Input::Newest { .. }
             | Input::WatchOpened => self.stream_goes_on(stream),
         }
     }
@@ -224,6 +228,7 @@ impl Machine {
         self.list_failures = 0;
         self.mode_failures = 0;
         self.suspects = 0;
+        self.is_in_doubt = false;
         // Unconditionally, as with any complete list.
         self.version = Some(version);
         let watching = Watching { timeout: stream.timeout, opened: stream.opened, is_well: true };
@@ -234,14 +239,11 @@ impl Machine {
     fn stream_failed(&mut self, failure: Failure, doubtful: bool, now: Timestamp, rng: &mut impl Rng) -> Step {
         self.list_failures = self.list_failures.saturating_add(1);
         let is_over = match failure.kind {
-            Kind::Rejected => true,
-            Kind::Unreachable
-            | Kind::Expired
-            | Kind::TooNew
-            | Kind::Server
-            | Kind::Stalled
-            | Kind::Truncated
-            | Kind::Malformed => doubtful && self.mode_failed(),
+            // Without an answer in time, one that is held back until it is complete is as likely as a dead connection.
+            Kind::Rejected | Kind::Stalled => true,
+            Kind::Unreachable | Kind::Expired | Kind::TooNew | Kind::Server | Kind::Truncated | Kind::Malformed => {
+                doubtful && self.mode_failed()
+            }
             Kind::Tls | Kind::Unauthorized | Kind::Forbidden | Kind::Missing | Kind::Busy => false,
         };
         if is_over {

@@ -11,7 +11,9 @@ impl Bench {
     fn asked_timeout(&self) -> Duration {
         match &self.action {
             Action::Watch(WatchRequest { timeout_seconds, .. }) => seconds(*timeout_seconds),
-            Action::List(_) | Action::Read { .. } | Action::Sleep { .. } => panic!("no watch: {:?}", self.action),
+            Action::List(_) | Action::Read { .. } | Action::Probe | Action::Sleep { .. } => {
+                panic!("no watch: {:?}", self.action)
+            }
         }
     }
 
@@ -20,7 +22,9 @@ impl Bench {
     fn patience(&self) -> Duration {
         match self.action {
             Action::Read { until } => until - self.now,
-            Action::List(_) | Action::Watch(_) | Action::Sleep { .. } => panic!("no watch: {:?}", self.action),
+            Action::List(_) | Action::Watch(_) | Action::Probe | Action::Sleep { .. } => {
+                panic!("no watch: {:?}", self.action)
+            }
         }
     }
 
@@ -152,5 +156,93 @@ fn the_least_silence_leaves_the_server_time_to_end_a_watch() {
     for _ in 0..100 {
         assert_eq!(bench.asked_timeout(), seconds(2));
         assert_eq!(bench.end_in_time().notice, Notice::None);
+    }
+}
+
+fn newest(number: u64) -> Input {
+    Input::Newest { version: Some(super::bench::version(number)) }
+}
+
+/// A bench whose watch, at version 10, has broken and was opened again.
+fn reopened(config: InformerConfig) -> Bench {
+    let mut bench = Bench::watching(config);
+    bench.pass(seconds(5));
+    bench.step(watch_failed(Kind::Unreachable));
+    bench.step(Input::WatchOpened);
+    bench
+}
+
+#[test]
+fn a_server_that_has_gone_back_in_time_is_found_by_its_newest_version_and_listed() {
+    for mode in [ListMode::PAGED, ListMode::Streaming] {
+        let mut bench = reopened(default());
+        bench.machine.mode = mode;
+        assert_eq!(bench.tick_only().action, Action::Probe);
+        let step = bench.step(newest(7));
+        assert_eq!((step.effect, step.notice), (Effect::Relist, Notice::Began));
+        if mode == ListMode::Streaming {
+            bench.assert_streams();
+        } else {
+            bench.assert_lists(Some(500), None);
+            bench.step(super::bench::page(7, None));
+            bench.assert_watches_from(7);
+        }
+    }
+}
+
+#[test]
+fn the_newest_version_is_asked_for_only_after_a_failure_and_until_it_is_known() {
+    // Not at the beginning.
+    let mut bench = Bench::watching(default());
+    assert!(matches!(bench.tick_only().action, Action::Read { .. }));
+    // Not if something comes.
+    let mut bench = reopened(default());
+    bench.step(event(12));
+    assert!(matches!(bench.action, Action::Read { .. }));
+    // Once: what the server has told is not asked for again after ends in good time.
+    let mut bench = reopened(default());
+    assert_eq!(bench.tick_only().action, Action::Probe);
+    assert_eq!(bench.step(newest(10)).effect, Effect::None);
+    for _ in 0..3 {
+        bench.pass(seconds(1000));
+        bench.step(Input::WatchEnded);
+        bench.step(Input::WatchOpened);
+        assert!(matches!(bench.tick_only().action, Action::Read { .. }));
+    }
+    // What it would not tell is asked for when the watch is next resumed.
+    let mut bench = reopened(default());
+    bench.tick_only();
+    assert!(matches!(bench.step(Input::Newest { version: None }).action, Action::Read { .. }));
+    bench.pass(seconds(1000));
+    bench.step(Input::WatchEnded);
+    bench.step(Input::WatchOpened);
+    assert_eq!(bench.tick_only().action, Action::Probe);
+}
+
+#[test]
+fn whatever_ends_a_watch_before_its_time_makes_the_version_doubtful() {
+    type End = fn(&mut Bench);
+    let early: End = |bench| {
+        bench.pass(seconds(2));
+        bench.step(Input::WatchEnded);
+    };
+    let at_once: End = |bench| {
+        bench.step(Input::WatchEnded);
+        bench.tick();
+    };
+    let silence: End = |bench| {
+        bench.tick();
+        bench.tick();
+    };
+    let busy: End = |bench| {
+        bench.step(watch_failed(Kind::Busy));
+        bench.tick();
+    };
+    for end in [early, at_once, silence, busy] {
+        let mut bench = Bench::watching(default());
+        end(&mut bench);
+        bench.assert_watches_from(10);
+        bench.step(Input::WatchOpened);
+        assert_eq!(bench.tick_only().action, Action::Probe);
     }
 }

@@ -16,6 +16,8 @@ pub(in crate::informer) enum Action {
     /// Read the watch until then; report `Event` (`InitialEvent` while it is a list), `Bookmark`, `InitialEventsEnd`,
     /// `WatchEnded`, `WatchFailed`, or `Tick`.
     Read { until: Timestamp },
+    /// Ask which version is the server's newest, while the watch stays open; report `Newest`.
+    Probe,
     /// Wait until then; report `Tick`.
     Sleep { until: Timestamp },
 }
@@ -63,6 +65,8 @@ pub(in crate::informer) enum Input {
     Event { version: ResourceVersion },
     /// A bookmark has arrived.
     Bookmark { version: ResourceVersion },
+    /// The server's newest version; absent if it could not be had.
+    Newest { version: Option<ResourceVersion> },
     /// The server has ended the watch, in order.
     WatchEnded,
     /// The watch was not accepted, or it broke, or it sent an error or something that is no event.

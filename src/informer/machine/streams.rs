@@ -85,12 +85,14 @@ fn a_version_that_is_too_old_is_followed_by_a_stream_and_what_was_known_stays_un
 }
 
 #[test]
-fn a_stream_that_the_server_refuses_is_given_up_at_once() {
-    let mut bench = bench(streaming_config());
-    let step = bench.step(watch_failed(Kind::Rejected));
-    assert_fell_back(&mut bench, &step);
+fn a_stream_that_the_server_refuses_or_does_not_answer_is_given_up_at_once() {
+    for kind in [Kind::Rejected, Kind::Stalled] {
+        let mut bench = bench(streaming_config());
+        let step = bench.step(watch_failed(kind));
+        assert_fell_back(&mut bench, &step);
+    }
     // What the server asks to wait is kept all the same.
-    let mut bench = self::bench(streaming_config());
+    let mut bench = bench(streaming_config());
     let asked = Failure { kind: Kind::Rejected, retry_after: Some(seconds(17)) };
     assert_eq!(bench.step(Input::WatchFailed(asked)).notice, Notice::FellBack);
     assert_eq!(bench.delay(), seconds(17));

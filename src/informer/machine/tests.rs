@@ -319,9 +319,9 @@ fn retry_intervals_are_the_users_to_choose() {
 #[test]
 fn no_configuration_makes_a_busy_loop_or_a_panic() {
     let (least, most) = (Duration::ZERO, Duration::MAX);
-    for (initial, max) in [(least, least), (least, most), (most, most), (most, least)] {
+    for (first, max) in [(least, least), (least, most), (most, most), (most, least)] {
         for time in [least, most] {
-            let config = default().retry(RetryInterval { initial, max });
+            let config = default().retry(RetryInterval { initial: first, max });
             let config = config.watch_timeout(time).watch_grace(time).watch_silence(time);
             let mut bench = bench(config);
             bench.step(list_failed(Kind::Busy));
@@ -332,6 +332,11 @@ fn no_configuration_makes_a_busy_loop_or_a_panic() {
             bench.step(Input::WatchOpened);
             bench.step(event(11));
             bench.tick();
+            let mut stream = self::bench(default().list_mode(ListMode::Streaming).read_timeout(time));
+            stream.step(Input::WatchOpened);
+            stream.step(initial(true));
+            stream.step(Input::Tick);
+            stream.assert_lists(Some(500), None);
         }
     }
 }
@@ -431,6 +436,7 @@ fn an_input_that_does_not_belong_to_the_action_changes_nothing() {
             initial(true),
             initial(false),
             initial_end(77),
+            Input::Newest { version: None },
         ]
     };
     let listing: Prepare = || bench(default());
@@ -453,7 +459,7 @@ fn an_input_that_does_not_belong_to_the_action_changes_nothing() {
         ("opening a stream", opening_stream, &[3, 7]),
         ("streaming", streaming, &[0, 5, 6, 7, 8, 9, 10]),
         // The bookmark that ends a list may come twice.
-        ("watching", watching, &[0, 4, 5, 6, 7, 10]),
+        ("watching", watching, &[0, 4, 5, 6, 7, 10, 11]),
         ("waiting", waiting, &[0]),
     ] {
         for (at, input) in inputs().into_iter().enumerate().filter(|(at, _)| !own.contains(at)) {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use super::bench::{bench, default, event, list_failed, seconds, version, watch_failed};
+use super::bench::{bench, default, event, initial, initial_end, list_failed, seconds, version, watch_failed};
 use super::*;
 
 fn any_kind() -> impl Strategy<Value = Kind> {
@@ -47,9 +47,11 @@ proptest! {
     #[test]
     fn only_complete_lists_are_committed_and_no_wait_is_endless(
         whims in prop::collection::vec(whim(), 0..120),
+        mode in prop::sample::select(vec![ListMode::PAGED, ListMode::Unpaged, ListMode::Streaming]),
         seed: u64,
     ) {
-        let mut bench = bench(default());
+        let mut bench = bench(default().list_mode(mode));
+        let mut fallbacks = 0;
         bench.rng = StdRng::seed_from_u64(seed);
         // The snapshot that the newest first page was taken of, and the tokens of the pages kept since.
         let (mut snapshot, mut clock) = (0, 10);
@@ -57,9 +59,9 @@ proptest! {
         let mut opened = false;
         for (at, whim) in whims.into_iter().enumerate() {
             clock += 1;
-            let before = bench.action.clone();
+            let (before, streaming) = (bench.action.clone(), bench.machine.is_streaming());
             let step = match (&before, &whim) {
-                (Action::Sleep { .. }, _) | (Action::Read { .. }, Whim::Silence) => bench.tick(),
+                (Action::Sleep { .. }, _) | (Action::Read { .. }, Whim::Silence) => bench.tick_only(),
                 (Action::List(request), Whim::Answer { more }) => {
                     if request.continue_token.is_none() {
                         snapshot = clock;
@@ -72,6 +74,13 @@ proptest! {
                     bench.step(Input::Page { version: version(snapshot), continue_token: token })
                 }
                 (Action::Watch(_), Whim::Answer { .. }) => bench.step(Input::WatchOpened),
+                (Action::Read { .. }, Whim::Answer { more }) if streaming => {
+                    bench.step(if *more { initial(true) } else { initial_end(clock) })
+                }
+                (Action::Probe, Whim::Answer { more }) => {
+                    bench.step(Input::Newest { version: Some(version(if *more { clock } else { 1 })) })
+                }
+                (Action::Probe, Whim::Fail(..) | Whim::Silence) => bench.step(Input::Newest { version: None }),
                 (Action::Read { .. }, Whim::Answer { more: true }) => bench.step(event(clock)),
                 (Action::Read { .. }, Whim::Answer { more: false }) => bench.step(Input::WatchEnded),
                 (Action::List(_), Whim::Fail(kind, asked)) => bench.step(Input::ListFailed(Failure {
@@ -95,11 +104,19 @@ proptest! {
                     kept.clear();
                     opened = true;
                 }
+                (Effect::Commit, Action::Read { .. }) => {
+                    prop_assert!(streaming, "a watch was committed as a list");
+                    prop_assert_eq!(bench.machine.version(), Some(&version(clock)));
+                    opened = true;
+                }
                 (Effect::Discard | Effect::StartWithout, _) => kept.clear(),
                 (Effect::None | Effect::Relist, _) => {}
                 (effect, before) => prop_assert!(false, "{effect:?} after {before:?}"),
             }
-            prop_assert!(opened || !matches!(step.action, Action::Watch(_)), "a watch before any list");
+            let is_watch = matches!(&step.action, Action::Watch(request) if request.from != WatchFrom::InitialEvents);
+            prop_assert!(opened || !is_watch, "a watch before any list");
+            fallbacks += u32::from(step.notice == Notice::FellBack);
+            prop_assert!(fallbacks <= 1, "a list mode is given up once");
             prop_assert!(bench.delay() <= RETRY_AFTER_MAX);
         }
     }

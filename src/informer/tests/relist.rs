@@ -1,12 +1,16 @@
 //! Lists after a gap: what they tell, and that nothing but a complete one tells anything.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ConfigMap;
 use kubehandler_testkit::{ApiServer, ExpiredWatch, Fault, Requests, Rule, WatchFault};
+use tokio::time::Instant;
 
-use super::fixture::{Fixture, PATIENCE, paged, until};
-use crate::informer::InformerConfig;
+use super::fixture::{Diary, Fixture, PATIENCE, config_map, paged, until};
+use super::log::Log;
+use crate::cache::Subscriber;
+use crate::informer::{InformerConfig, InformerFactory, ListMode, SharedInformer};
 
 fn watches() -> Requests {
     Requests::of("watch", "configmaps")
@@ -120,4 +124,49 @@ async fn an_expired_continue_token_begins_the_list_anew_in_one_piece_and_forgets
     assert_eq!(fixture.told(3).await, ["+b! initial", "+c! initial", "synced"]);
     let queries = fixture.queries("list");
     assert_eq!((queries.len(), queries[2].as_str()), (3, ""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_was_restored_from_a_backup_is_listed_though_it_answers_the_old_version_with_silence() {
+    for mode in [ListMode::default(), ListMode::Unpaged, ListMode::Streaming] {
+        let (log, _guard) = Log::capture();
+        // The same until the backup was made.
+        let [before, after] = [(), ()].map(|()| {
+            let server = ApiServer::builder().seed(1).build();
+            for name in ["a", "b"] {
+                server.put_raw("configmaps", Some("default"), name, config_map("1"));
+            }
+            server
+        });
+        let lost = [("a", "2"), ("c", "1"), ("c", "2"), ("c", "3"), ("c", "4")];
+        for (name, value) in lost {
+            before.put_raw("configmaps", Some("default"), name, config_map(value));
+        }
+        let present = Arc::new(Mutex::new(before.client()));
+        let client = Arc::clone(&present);
+        let service = tower::service_fn(move |request| {
+            let client = client.lock().unwrap().clone();
+            async move { client.send(request).await }
+        });
+        let factory = InformerFactory::new(kube::Client::new(service, "default")).with_seed(1);
+        let maps: SharedInformer<ConfigMap> = factory.configured(InformerConfig::new().list_mode(mode));
+        let diary = Arc::new(Diary::default());
+        let _subscription = maps.informer().subscribe(Arc::clone(&diary) as Arc<dyn Subscriber>);
+        until(|| diary.len() == 4).await;
+        diary.take();
+        after.put_raw("configmaps", Some("default"), "d", config_map("1"));
+        assert!(after.resource_version() < before.resource_version());
+        *present.lock().unwrap() = after.client();
+        let begun = Instant::now();
+        before.stop();
+        until(|| diary.len() == 3).await;
+        assert_eq!(diary.take(), ["-c? relist", "~a relist", "+d relist"], "{mode:?}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        after.put_raw("configmaps", Some("default"), "b", config_map("2"));
+        until(|| diary.len() == 1).await;
+        assert_eq!(diary.take(), ["~b watch"]);
+        let warnings = log.lines("WARN");
+        assert!(warnings.iter().any(|line| line.contains("was it restored from a backup?")), "{warnings:?}");
+        assert!(!maps.informer().is_failing());
+    }
 }

@@ -109,3 +109,16 @@ fn the_cell_alarm_goes_with_the_last_throttled_key() {
     }
     assert_eq!(bench.queue.next_at(), None);
 }
+
+#[test]
+fn a_failed_key_that_is_due_at_once_and_finds_no_cell_is_told_when_the_next_one_comes() {
+    let mut bench = limited();
+    let at_once = Outcome::Failed(RetryKind::After(Duration::ZERO).into());
+    for key in 0..3 {
+        bench.add(key, Cause::Change);
+    }
+    let settled: Vec<Settled> = (0..3).map(|_| bench.call(at_once).1).collect();
+    let next = bench.now + 100 * MS;
+    assert_eq!(settled, [Settled::Queued, Settled::Queued, Settled::Delayed(next)]);
+    assert_eq!(bench.state(2), Some(KeyState::Throttled));
+}

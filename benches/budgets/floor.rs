@@ -1,0 +1,136 @@
+//! What the comparison cannot go below: reading the same bytes and dropping them; scanning and compressing them.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use http::Request;
+use http_body_util::BodyExt as _;
+use kube::Client;
+use kube::client::Body;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use zstd_safe::{CCtx, compress_bound};
+
+use super::child::{Figures, Mode, figures};
+use super::process;
+use super::replay::Replay;
+use super::server::client;
+
+/// As many as the informer's pages hold by default.
+const PAGE: usize = 500;
+
+/// Reads the list in a spawned task, as a controller would, and drops it.
+pub(crate) async fn read_list(kubeconfig: &PathBuf, mode: Mode) -> anyhow::Result<Figures> {
+    let client = client(kubeconfig).await?;
+    let (cpu, begun) = (process::cpu()?, Instant::now());
+    let bytes = tokio::spawn(async move { read(&client, mode).await }).await??;
+    let cpu = process::cpu()? - cpu;
+    Ok(figures([("seconds", begun.elapsed().as_secs_f64()), ("cpu", cpu), ("bytes", bytes as f64)]))
+}
+
+async fn read(client: &Client, mode: Mode) -> anyhow::Result<usize> {
+    let mut total = 0;
+    let mut token = String::new();
+    loop {
+        let uri = match mode {
+            Mode::Paged => format!("/api/v1/pods?limit={PAGE}&continue={token}"),
+            Mode::Unpaged => "/api/v1/pods".to_owned(),
+            Mode::Streaming => "/api/v1/pods?watch=true&allowWatchBookmarks=true&sendInitialEvents=true\
+                                &resourceVersionMatch=NotOlderThan&timeoutSeconds=300"
+                .to_owned(),
+        };
+        let request = Request::get(uri).header("accept", "application/json").header("accept-encoding", "identity");
+        let mut body = client.send(request.body(Body::empty())?).await?.into_body();
+        let mut head = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame?.into_data() else { continue };
+            total += data.len();
+            if head.len() < 4_096 {
+                head.extend_from_slice(&data[..data.len().min(4_096)]);
+            }
+            // The closing bookmark, which the server writes at once.
+            let tail = &data[data.len().saturating_sub(4_096)..];
+            if mode == Mode::Streaming && find(tail, b"initial-events-end").is_some() {
+                return Ok(total);
+            }
+        }
+        // Lists of built-in kinds say first where they go on.
+        let key = b"\"continue\":\"";
+        let Some(at) = find(&head, key).filter(|_| mode == Mode::Paged) else { return Ok(total) };
+        let rest = &head[at + key.len()..];
+        let end = find(rest, b"\"").context("an odd continue token")?;
+        token = String::from_utf8(rest[..end].to_vec())?;
+    }
+}
+
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part)
+}
+
+#[derive(Deserialize)]
+struct List<'a> {
+    #[serde(borrow)]
+    items: Vec<&'a RawValue>,
+}
+
+/// The time that scanning each item (`serde_json`'s `IgnoredAny`) and compressing it (zstd, level 3, without a dictionary)
+/// takes, one after the other, all at hand.
+pub(crate) async fn scan_and_compress(kubeconfig: &PathBuf) -> anyhow::Result<Figures> {
+    let client = client(kubeconfig).await?;
+    let request = Request::get("/api/v1/pods").header("accept", "application/json").body(Body::empty())?;
+    let list = client.send(request).await?.into_body().collect().await?.to_bytes();
+    let list: List<'_> = serde_json::from_slice(&list)?;
+    let mut work = Work::default();
+    let begun = Instant::now();
+    for item in &list.items {
+        work.on(item.get().as_bytes())?;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    Ok(figures([("cpu", seconds), ("items", list.items.len() as f64), ("compressed", work.compressed as f64)]))
+}
+
+/// The loop's work on one object.
+#[derive(Default)]
+pub(crate) struct Work {
+    context: CCtx<'static>,
+    out: Vec<u8>,
+    compressed: usize,
+}
+
+impl Work {
+    pub(crate) fn on(&mut self, item: &[u8]) -> anyhow::Result<()> {
+        serde_json::from_slice::<IgnoredAny>(item)?;
+        self.out.clear();
+        self.out.reserve(compress_bound(item.len()));
+        let written = self.context.compress(&mut self.out, item, 3);
+        self.compressed += written.map_err(|_| anyhow::anyhow!("zstd failed"))?;
+        Ok(())
+    }
+}
+
+/// Reads the frames of a replayed watch and drops them; and what the loop takes for one of them.
+pub(crate) async fn changes(pods: usize, changes: usize, per_second: Option<u32>) -> anyhow::Result<Figures> {
+    let client = Replay { pods, changes, per_second }.client();
+    let request = Request::get("/api/v1/pods?watch=true").body(Body::empty())?;
+    let mut body = client.send(request).await?.into_body();
+    let (mut work, mut frame) = (Work::default(), Vec::new());
+    let cpu = process::cpu()?;
+    let mut left = changes;
+    while left > 0 {
+        let data = body.frame().await.context("the watch ended")??.into_data();
+        let data = data.map_err(|_| anyhow::anyhow!("a trailer"))?;
+        if left == 1 {
+            frame.extend_from_slice(&data);
+        }
+        left -= usize::from(data.ends_with(b"\n"));
+    }
+    let cpu = (process::cpu()? - cpu) / changes as f64;
+    let rounds = 2_000;
+    let begun = Instant::now();
+    for _ in 0..rounds {
+        work.on(&frame)?;
+    }
+    Ok(figures([("cpu", cpu), ("loop", begun.elapsed().as_secs_f64() / f64::from(rounds))]))
+}

@@ -1,0 +1,35 @@
+//! The cache's budgets: memory, cold start, work per event, decoding, latency, growth.
+//!
+//! `cargo xtask budgets` starts a kube-apiserver, fills it with 20,000 pods of sixteen workload shapes and prints each figure
+//! beside its budget; it fails where one is missed by more than noise. Without `--bench` (`cargo test`), or with `--smoke`, a
+//! thousand pods on the in-process API server say whether it still works.
+//!
+//! Each round is a process of its own, so that its memory is that round's alone, with two worker threads and glibc's allocator.
+//! What is compared is measured by turns in one run: ratios are of medians. Peers and floors are measured here, too: a
+//! plain HTTP client that reads the same list and drops it, a loop that scans and compresses the same bytes, `kube_runtime`.
+
+#![expect(clippy::cast_precision_loss, reason = "figures for people: three digits of them are printed")]
+
+mod child;
+mod floor;
+mod peer;
+mod pods;
+mod process;
+mod replay;
+mod report;
+mod rounds;
+mod server;
+mod start;
+mod work;
+
+use report::Report;
+
+fn main() -> anyhow::Result<()> {
+    if let Some(task) = child::asked() {
+        return child::run(&task);
+    }
+    let options = rounds::Options::read()?;
+    let mut report = Report::new(options.measures, options.only.clone());
+    rounds::run(&options, &mut report)?;
+    report.finish()
+}

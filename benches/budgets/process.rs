@@ -1,0 +1,51 @@
+//! What a process has used, as the kernel counts it, and the time that it takes: the only place here that waits.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+/// Bytes of memory that are resident now.
+pub(crate) fn resident() -> anyhow::Result<u64> {
+    status("VmRSS:").map(|kilobytes| kilobytes * 1024)
+}
+
+/// The most that ever were.
+pub(crate) fn peak() -> anyhow::Result<u64> {
+    status("VmHWM:").map(|kilobytes| kilobytes * 1024)
+}
+
+/// How often a thread of this process has gone to sleep and was woken.
+pub(crate) fn wake_ups() -> anyhow::Result<u64> {
+    let mut total = 0;
+    for task in fs::read_dir("/proc/self/task")? {
+        let text = fs::read_to_string(task?.path().join("status"))?;
+        total += field(&text, "voluntary_ctxt_switches:")?;
+    }
+    Ok(total)
+}
+
+/// The seconds that its threads have been running, in the kernel and out of it, in steps of 10 ms.
+pub(crate) fn cpu() -> anyhow::Result<f64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // The second field is a name that may hold anything, in brackets.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks =
+        |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).context("an odd /proc/self/stat");
+    // A hundred a second, on every architecture that Rust's tier one has.
+    Ok((ticks(11)? + ticks(12)?) as f64 / 100.0)
+}
+
+/// Lets time pass.
+pub(crate) async fn passes(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+fn status(name: &str) -> anyhow::Result<u64> {
+    field(&fs::read_to_string("/proc/self/status")?, name)
+}
+
+fn field(text: &str, name: &str) -> anyhow::Result<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name} in /proc"))?;
+    line.split_whitespace().next().and_then(|number| number.parse().ok()).with_context(|| format!("an odd {name}"))
+}

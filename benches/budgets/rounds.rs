@@ -1,0 +1,229 @@
+//! What is measured, by turns, and what it is held to.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use tokio::runtime::Builder;
+
+use super::child::{By, Figures, Mode, Reads, Task, measure};
+use super::report::Budget::{AtMost, Free, Gate};
+use super::report::{Report, median};
+use super::server::{self, Server};
+
+const MB: f64 = 1e6;
+
+/// What the program was asked for.
+pub(crate) struct Options {
+    pub(crate) measures: bool,
+    pub(crate) only: Option<String>,
+    pods: usize,
+    rounds: usize,
+    changes: usize,
+    modes: Vec<Mode>,
+}
+
+impl Options {
+    pub(crate) fn read() -> anyhow::Result<Self> {
+        let (mut measures, mut smoke, mut only, mut pods, mut rounds) = (false, false, None, None, None);
+        let mut modes = vec![Mode::Paged, Mode::Unpaged];
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().with_context(|| format!("{argument} wants a value"));
+            match argument.as_str() {
+                "--bench" => measures = true,
+                "--smoke" => smoke = true,
+                "--only" => only = Some(value()?),
+                "--pods" => pods = Some(value()?.parse()?),
+                "--rounds" => rounds = Some(value()?.parse()?),
+                "--streaming" => modes.push(Mode::Streaming),
+                other => bail!("{other:?} is none of --only NAME, --pods N, --rounds N, --streaming, --smoke"),
+            }
+        }
+        let measures = measures && !smoke;
+        let (all, five, changes) = if measures { (20_000, 5, 1_000_000) } else { (1_000, 1, 2_000) };
+        Ok(Self { measures, only, pods: pods.unwrap_or(all), rounds: rounds.unwrap_or(five), changes, modes })
+    }
+}
+
+pub(crate) fn run(options: &Options, report: &mut Report) -> anyhow::Result<()> {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    if ["start", "memory", "latency"].iter().any(|part| report.wants(part)) {
+        let server = if options.measures { Server::real()? } else { runtime.block_on(Server::embedded())? };
+        let begun = Instant::now();
+        runtime.block_on(async { server::fill(&server.client().await?, options.pods).await })?;
+        eprintln!("budgets: {} pods created in {:.0?}", options.pods, begun.elapsed());
+        if report.wants("start") || report.wants("memory") {
+            starts(options, report, &server.kubeconfig)?;
+        }
+        if report.wants("latency") {
+            latency(options, report, &server.kubeconfig)?;
+        }
+    }
+    replayed(options, report)
+}
+
+/// Measures each task in each round. Who is first changes: what one leaves the server to clean up falls on the next.
+fn by_turns<const N: usize>(tasks: &[Task; N], rounds: usize) -> anyhow::Result<[Vec<Figures>; N]> {
+    let mut figures = [const { Vec::new() }; N];
+    for round in 0..rounds {
+        for turn in 0..N {
+            let which = (round + turn) % N;
+            figures[which].push(measure(&tasks[which])?);
+        }
+    }
+    Ok(figures)
+}
+
+/// Values of one figure over the rounds.
+fn each(rounds: &[Figures], name: &str, unit: f64) -> Vec<f64> {
+    rounds.iter().map(|figures| figures.get(name).copied().unwrap_or(f64::NAN) / unit).collect()
+}
+
+/// The list until all is handled: time, CPU, memory; beside it the same list read and dropped, and kube-rs.
+fn starts(options: &Options, report: &mut Report, kubeconfig: &Path) -> anyhow::Result<()> {
+    let kubeconfig = kubeconfig.to_owned();
+    let task = |mode, reads| Task::Start { kubeconfig: kubeconfig.clone(), mode, reads, pods: options.pods };
+    // The first list after a fill warms the server up.
+    measure(&Task::ReadList { kubeconfig: kubeconfig.clone(), mode: Mode::Unpaged })?;
+    let mut lane = measure(&Task::ScanAndCompress { kubeconfig: kubeconfig.clone() })?;
+    let pods = lane.remove("items").unwrap_or(f64::NAN);
+    let mut memory = Vec::new();
+    for &mode in &options.modes {
+        let floor = Task::ReadList { kubeconfig: kubeconfig.clone(), mode };
+        let work = Task::ScanAndCompress { kubeconfig: kubeconfig.clone() };
+        let [floors, keys, objects, loops] =
+            by_turns(&[floor, task(mode, Reads::Key), task(mode, Reads::Object), work], options.rounds)?;
+        if mode == Mode::Paged {
+            report.figure("a pod as the server sends it", "KB", &[median(&each(&floors, "bytes", 1e3)) / pods], Free);
+        }
+        let (floor, loops) = (each(&floors, "seconds", 1.0), median(&each(&loops, "cpu", 1.0)));
+        let idle = median(&each(&floors, "cpu", 1.0));
+        report.figure(&format!("start, {mode:?}: the plain reader"), "s", &floor, Free);
+        report.figure(&format!("start, {mode:?}: key only"), "s", &each(&keys, "seconds", 1.0), Free);
+        for (name, rounds, limit, gate, times) in
+            [("key only", &keys, 1.10, 1.25, 2.0), ("object read", &objects, 1.20, 1.35, 4.0)]
+        {
+            let ratio = median(&each(rounds, "seconds", 1.0)) / median(&floor);
+            report.figure(
+                &format!("start, {mode:?}: {name}, against the plain reader"),
+                "x",
+                &[ratio],
+                Gate(limit, gate),
+            );
+            let work: Vec<f64> = each(rounds, "cpu", 1.0).iter().map(|cpu| (cpu - idle) / loops).collect();
+            report.figure(
+                &format!("start, {mode:?}: CPU over the plain reader's, {name}, in loops"),
+                "x",
+                &work,
+                AtMost(times),
+            );
+        }
+        memory.push((mode, keys, objects));
+    }
+    for (mode, keys, objects) in &memory {
+        for (name, rounds, settled, peak) in [("key only", keys, 40.0, 45.0), ("object read", objects, 50.0, 55.0)] {
+            report.figure(
+                &format!("memory, {mode:?}: settled, {name}"),
+                "MB",
+                &each(rounds, "resident", MB),
+                AtMost(settled),
+            );
+            report.figure(&format!("memory, {mode:?}: peak, {name}"), "MB", &each(rounds, "peak", MB), AtMost(peak));
+        }
+        report.figure(&format!("memory, {mode:?}: the process before"), "MB", &each(keys, "before", MB), Free);
+        report.figure(&format!("memory, {mode:?}: JSON in the cache"), "MB", &each(keys, "json", MB), Free);
+        report.figure(&format!("memory, {mode:?}: the same as it is held"), "MB", &each(keys, "held", MB), Free);
+    }
+    let metadata = [measure(&task(Mode::Paged, Reads::Metadata))?];
+    report.figure("memory: settled, metadata only", "MB", &each(&metadata, "resident", MB), AtMost(25.0));
+    for strip in [false, true] {
+        let name = if strip { "kube-rs's reflector, managedFields removed" } else { "kube-rs's reflector" };
+        let peer = [measure(&Task::Reflector { kubeconfig: kubeconfig.clone(), strip })?];
+        report.figure(&format!("start: {name}"), "s", &each(&peer, "seconds", 1.0), Free);
+        report.figure(&format!("memory: {name}"), "MB", &each(&peer, "resident", MB), Free);
+    }
+    Ok(())
+}
+
+/// From a creation until it is handled, against a bare watcher.
+fn latency(options: &Options, report: &mut Report, kubeconfig: &Path) -> anyhow::Result<()> {
+    let creations = if options.measures { 500 } else { 20 };
+    let task = |bare| Task::Latency { kubeconfig: kubeconfig.to_owned(), bare, creations };
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..options.rounds {
+        ours.push(measure(&task(false))?);
+        bare.push(measure(&task(true))?);
+    }
+    for (name, rounds) in [("the handler", &ours), ("a bare kube_runtime::watcher", &bare)] {
+        report.figure(&format!("latency: create to {name}, p50"), "ms", &each(rounds, "p50", 1e-3), Free);
+        report.figure(&format!("latency: create to {name}, p99"), "ms", &each(rounds, "p99", 1e-3), Free);
+    }
+    let over = median(&each(&ours, "p50", 1e-3)) - median(&each(&bare, "p50", 1e-3));
+    report.figure("latency: p50 over the bare watcher's", "ms", &[over], AtMost(0.1));
+    Ok(())
+}
+
+/// What needs no server: the same bytes each time.
+fn replayed(options: &Options, report: &mut Report) -> anyhow::Result<()> {
+    let pods = options.pods.min(1_000);
+    let changes = |changes, per_second, by| measure(&Task::Changes { pods, changes, per_second, by });
+    if report.wants("change") {
+        let (mut ours, mut plain) = (Vec::new(), Vec::new());
+        let some = options.changes / 50;
+        for _ in 0..options.rounds {
+            ours.push(changes(some, None, By::Loop)?);
+            plain.push(changes(some, None, By::Nobody)?);
+        }
+        let read = median(&each(&plain, "cpu", 1e-6));
+        let work = median(&each(&ours, "cpu", 1e-6)) - read;
+        report.figure("change: CPU from its bytes to the handler's entry", "µs", &[work], Free);
+        report.figure("change: the same, in loops", "x", &[work / median(&each(&plain, "loop", 1e-6))], AtMost(4.0));
+        let (count, rate) = if options.measures { (2_000, 100) } else { (50, 100) };
+        let (mut mine, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..options.rounds.min(3) {
+            mine.push(changes(count, Some(rate), By::Loop)?);
+            theirs.push(changes(count, Some(rate), By::Reflector)?);
+        }
+        let (mine, theirs) = (each(&mine, "cpu", 1e-6), each(&theirs, "cpu", 1e-6));
+        let ratio = median(&mine) / median(&theirs);
+        report.figure("change: CPU at 100/s", "µs", &mine, Free);
+        report.figure("change: CPU at 100/s, kube-rs's reflector", "µs", &theirs, Free);
+        report.figure("change: CPU at 100/s, against kube-rs's reflector", "x", &[ratio], AtMost(0.5));
+    }
+    if report.wants("decode") {
+        let rounds = (0..options.rounds).map(|_| measure(&Task::Decode { pods }));
+        let rounds: Vec<Figures> = rounds.collect::<anyhow::Result<_>>()?;
+        let ratio = median(&each(&rounds, "cold", 1.0)) / median(&each(&rounds, "plain", 1.0));
+        report.figure("decode: object(), cold", "µs", &each(&rounds, "cold", 1e-6), Free);
+        report.figure("decode: object(), cold, against serde_json::from_slice", "x", &[ratio], AtMost(1.5));
+        report.figure("decode: object(), decoded lately", "µs", &each(&rounds, "recent", 1e-6), AtMost(1.0));
+    }
+    if report.wants("growth") {
+        let steps = if options.measures { vec![5_000, 20_000, 100_000] } else { vec![pods] };
+        for pods in steps {
+            let figures = measure(&Task::Growth { pods })?;
+            let figure = |name: &str| figures.get(name).copied().unwrap_or(f64::NAN);
+            let grown = (figure("resident") - figure("before")) / pods as f64;
+            report.figure(&format!("growth: a pod of {pods}, over the process before"), "B", &[grown], AtMost(1_500.0));
+        }
+    }
+    if report.wants("leak") {
+        let figures = changes(options.changes, None, By::Loop)?;
+        let figure = |name: &str| figures.get(name).copied().unwrap_or(f64::NAN);
+        let grown = (figure("resident") - figure("resident early")) / MB;
+        report.figure(
+            &format!("leak: growth by {} changes of {pods} pods", options.changes),
+            "MB",
+            &[grown],
+            AtMost(2.0),
+        );
+    }
+    if report.wants("idle") {
+        let figures = measure(&Task::Idle { informers: 50, seconds: if options.measures { 20 } else { 1 } })?;
+        let figure = |name: &str| figures.get(name).copied().unwrap_or(f64::NAN);
+        report.figure("idle: wake-ups a second, 50 informers", "", &[figure("wake-ups")], AtMost(5.0));
+        report.figure("idle: CPU, 50 informers", "%", &[figure("cpu") * 100.0], AtMost(0.2));
+    }
+    Ok(())
+}

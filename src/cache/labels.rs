@@ -1,0 +1,86 @@
+//! An object's labels: those that others have as well, shared with them, and its own.
+//!
+//! Invariant: both are sorted by key, and no key is in both.
+
+use crate::sync::Arc;
+
+/// Between the texts of [`Labels::own`].
+const END: char = '\0';
+
+/// Labels of one object.
+#[derive(Debug)]
+pub(super) struct Labels {
+    common: Arc<[(Arc<str>, Arc<str>)]>,
+    // Keys and values by turns, each followed by `END`. One allocation for what is seldom more than one label.
+    own: Option<Box<str>>,
+}
+
+impl Labels {
+    /// Labels of which these are shared and these the object's own.
+    pub(super) fn new(common: Arc<[(Arc<str>, Arc<str>)]>, own: &[(String, String)]) -> Self {
+        let texts = own.iter().flat_map(|(key, value)| [key, value]);
+        let own: String = texts.flat_map(|text| text.chars().chain([END])).collect();
+        Self { common, own: (!own.is_empty()).then(|| own.into()) }
+    }
+
+    /// Whether a label can be an object's own: no server lets a label hold what it cannot.
+    pub(super) fn can_own(key: &str, value: &str) -> bool {
+        !key.contains(END) && !value.contains(END)
+    }
+
+    /// All of them, sorted by key.
+    pub(super) fn pairs(&self) -> Vec<(&str, &str)> {
+        let mut own = self.own().peekable();
+        let mut pairs = Vec::with_capacity(self.common.len());
+        for (key, value) in &*self.common {
+            while let Some(pair) = own.next_if(|(own, _)| *own < &**key) {
+                pairs.push(pair);
+            }
+            pairs.push((key, value));
+        }
+        pairs.extend(own);
+        pairs
+    }
+
+    /// The value under `key`.
+    pub(super) fn value(&self, key: &str) -> Option<&str> {
+        let common = self.common.iter().find_map(|(label, value)| (&**label == key).then_some(&**value));
+        common.or_else(|| self.own().find_map(|(label, value)| (label == key).then_some(value)))
+    }
+
+    fn own(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut texts = self.own.iter().flat_map(|own| own.split_terminator(END));
+        std::iter::from_fn(move || Some((texts.next()?, texts.next()?)))
+    }
+
+    /// Whether both share what they share with others.
+    #[cfg(test)]
+    pub(super) fn has_in_common_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.common, &other.common)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn however_they_are_divided_all_are_there_and_sorted(
+            labels in prop::collection::btree_map("[a-c./]{0,3}", ("[a-z ü]{0,4}", any::<bool>()), 0..8),
+        ) {
+            let (common, own): (Vec<_>, Vec<_>) = labels.iter().partition(|(_, (_, is_common))| *is_common);
+            let common: Vec<(Arc<str>, Arc<str>)> =
+                common.into_iter().map(|(key, (value, _))| (key.as_str().into(), value.as_str().into())).collect();
+            let own: Vec<_> = own.into_iter().map(|(key, (value, _))| (key.clone(), value.clone())).collect();
+            let divided = Labels::new(common.into(), &own);
+            let expected: Vec<_> = labels.iter().map(|(key, (value, _))| (key.as_str(), value.as_str())).collect();
+            prop_assert_eq!(divided.pairs(), expected);
+            for (key, (value, _)) in &labels {
+                prop_assert_eq!(divided.value(key), Some(value.as_str()));
+            }
+            prop_assert_eq!(divided.value("d"), None);
+        }
+    }
+}
