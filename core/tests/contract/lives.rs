@@ -48,6 +48,8 @@ struct Order {
     deleting: bool,
     /// The lives whose `delete` has succeeded: their finalizer may go.
     deleted: BTreeSet<Life>,
+    /// The lives that the cache lost with the finalizer before any call: a process before this one may have called `add`.
+    carried: BTreeSet<Life>,
 }
 
 /// A call that is due.
@@ -336,6 +338,7 @@ impl Told {
             self.passed_by.insert(life.clone());
         }
         if !busy && carries_finalizer {
+            self.order.carried.insert(life.clone());
             self.record = Some(Record::Adding { life: life.clone() });
         }
         !busy && carries_finalizer
@@ -456,7 +459,7 @@ impl Order {
                 ensure!(held, "finalizer: update without it");
             }
             Step::Delete { .. } => {
-                let unmet = open.is_none() && finalizer.is_some() && held;
+                let unmet = open.is_none() && finalizer.is_some() && (held || self.carried.contains(&object.life));
                 ensure!(unmet || open.as_ref() == Some(life), "C2: delete of a life that was never added");
                 (self.open, self.deleting) = (Some(life.clone()), true);
             }
