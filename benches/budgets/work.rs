@@ -27,9 +27,11 @@ pub(crate) async fn changes(pods: usize, changes: usize, per_second: Option<u32>
     let handle = event_loop.handle();
     let cancel = CancellationToken::new();
     let run = tokio::spawn(event_loop.run(cancel.clone(), 2));
+    // Looking costs time, too: seldom, where little happens.
+    let pause = Duration::from_millis(if per_second.is_some() { 500 } else { 10 });
     let reached = async |events: usize| {
         while informer.status().events < events as u64 {
-            process::passes(Duration::from_millis(10)).await;
+            process::passes(pause).await;
         }
     };
     // The list is in, and the first changes have warmed everything up.

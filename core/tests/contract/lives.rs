@@ -34,6 +34,9 @@ struct Told {
     record: Option<Record>,
     /// How the cache lost the record's life: its last known state, and whether that may be stale.
     lost: Option<(Arc<Object>, bool)>,
+    /// The lives that the cache lost with the finalizer while the handler was busy with another one: what docs/CONTRACT.md says
+    /// does not hold yet.
+    passed_by: BTreeSet<Life>,
     order: Order,
 }
 
@@ -45,6 +48,8 @@ struct Order {
     deleting: bool,
     /// The lives whose `delete` has succeeded: their finalizer may go.
     deleted: BTreeSet<Life>,
+    /// The lives that the cache lost with the finalizer before any call: a process before this one may have called `add`.
+    carried: BTreeSet<Life>,
 }
 
 /// A call that is due.
@@ -273,12 +278,15 @@ impl Lives {
 
     fn key_at_rest(&self, id: &Id, truth: &Truth) -> Verdict {
         let (kind, finalizer) = self.lanes[id.0];
-        let open = self.told.get(id).and_then(|told| told.order.open.as_ref());
+        let told = self.told.get(id);
+        let open = told.and_then(|told| told.order.open.as_ref());
         let record = self.record(id);
         let Some(object) = self.views[kind].objects.get(&id.1) else {
             ensure!(record.is_none() && open.is_none(), "C4: {record:?} and open {open:?}, but no object");
             let carries = finalizer.zip(truth.object(kind, &id.1)).filter(|(bit, object)| object.finalizers & bit != 0);
-            let left_alone = carries.is_some_and(|(_, object)| self.views[kind].held.contains(&object.life));
+            let passed_by = |life: &Life| told.is_some_and(|told| told.passed_by.contains(life));
+            let left_alone = carries
+                .is_some_and(|(_, object)| self.views[kind].held.contains(&object.life) && !passed_by(&object.life));
             ensure!(!left_alone, "finalizer: nobody is left to take it from what left the selector");
             return Ok(());
         };
@@ -326,7 +334,11 @@ impl Told {
         if self.is_about(life) {
             return !matches!(self.record, Some(Record::Finished { .. }));
         }
+        if busy && carries_finalizer {
+            self.passed_by.insert(life.clone());
+        }
         if !busy && carries_finalizer {
+            self.order.carried.insert(life.clone());
             self.record = Some(Record::Adding { life: life.clone() });
         }
         !busy && carries_finalizer
@@ -447,7 +459,7 @@ impl Order {
                 ensure!(held, "finalizer: update without it");
             }
             Step::Delete { .. } => {
-                let unmet = open.is_none() && finalizer.is_some() && held;
+                let unmet = open.is_none() && finalizer.is_some() && (held || self.carried.contains(&object.life));
                 ensure!(unmet || open.as_ref() == Some(life), "C2: delete of a life that was never added");
                 (self.open, self.deleting) = (Some(life.clone()), true);
             }
