@@ -47,6 +47,10 @@ async fn check(world: &World, maps: &SharedInformer<ConfigMap>) {
     let listed = world.api::<ConfigMap>().list(&ListParams::default()).await.expect("a list").items;
     for mut map in listed {
         let name = map.metadata.name.clone().expect("a name");
+        if !name.starts_with("o-") {
+            // A controller's, which the suite's informers leave out.
+            continue;
+        }
         map.metadata.managed_fields = None;
         let read = maps.get(&world.key(&name)).expect("it is there").expect("it decodes");
         assert!(*read == map, "{name} is another one than the server's");
