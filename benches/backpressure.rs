@@ -8,6 +8,8 @@
 //! Cargo passes `--bench` when it is to measure; without it, or with `--smoke`, one round of few changes says whether it
 //! still works.
 
+#[path = "queue/kernel.rs"]
+mod kernel;
 #[path = "queue/report.rs"]
 #[expect(dead_code, reason = "no times and no shapes to choose here")]
 mod report;
@@ -220,7 +222,5 @@ fn object(change: usize, version: &str) -> String {
 
 /// The process's resident memory in bytes; 0 where `/proc` does not tell.
 fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").trim().parse::<usize>().map_or(0, |kilobytes| kilobytes * 1024)
+    kernel::own("VmRSS").and_then(|kilobytes| usize::try_from(kilobytes * 1024).ok()).unwrap_or_default()
 }

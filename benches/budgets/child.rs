@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Builder;
 
-use super::{floor, peer, start, work};
+use super::{floor, peer, process, start, work};
 
 const TASK: &str = "KUBEHANDLER_BUDGETS_TASK";
 
@@ -107,6 +108,32 @@ pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
     })?;
     println!("{}", serde_json::to_string(&figures)?);
     Ok(())
+}
+
+/// What a start took that has just come to its end, and the memory a second later. `of` is what was there when it began.
+pub(crate) async fn started(of: Beginning) -> anyhow::Result<Figures> {
+    let (seconds, cpu) = (of.at.elapsed().as_secs_f64(), process::cpu()? - of.cpu);
+    process::passes(Duration::from_secs(1)).await;
+    Ok(figures([
+        ("seconds", seconds),
+        ("cpu", cpu),
+        ("before", of.resident as f64),
+        ("resident", process::resident()? as f64),
+        ("peak", process::peak()? as f64),
+    ]))
+}
+
+/// What a process had used when a start began.
+pub(crate) struct Beginning {
+    resident: u64,
+    cpu: f64,
+    at: Instant,
+}
+
+impl Beginning {
+    pub(crate) fn now() -> anyhow::Result<Self> {
+        Ok(Self { resident: process::resident()?, cpu: process::cpu()?, at: Instant::now() })
+    }
 }
 
 /// Figures from pairs.

@@ -12,16 +12,21 @@
 
 mod child;
 mod floor;
+#[path = "../queue/kernel.rs"]
+mod kernel;
 mod peer;
 mod pods;
 mod process;
 mod replay;
+#[path = "../queue/report.rs"]
+#[expect(dead_code, reason = "no shapes here: what is measured is measured by other processes")]
 mod report;
 mod rounds;
 mod server;
 mod start;
 mod work;
 
+use anyhow::ensure;
 use report::Report;
 
 fn main() -> anyhow::Result<()> {
@@ -29,7 +34,13 @@ fn main() -> anyhow::Result<()> {
         return child::run(&task);
     }
     let options = rounds::Options::read()?;
-    let mut report = Report::new(options.measures, options.only.clone());
+    let mut report = Report::of(options.measures, options.only.iter().cloned().collect());
     rounds::run(&options, &mut report)?;
-    report.finish()
+    ensure!(report.rows() > 0, "nothing was measured: no part's name holds what --only asks for");
+    let missed = report.finish();
+    ensure!(missed.is_empty(), "{} budgets missed", missed.len());
+    if !options.measures {
+        println!("budgets: everything works");
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! kube-rs on the same ground: its reflector and its bare watcher.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -11,7 +11,7 @@ use kube_runtime::watcher::{self, Event};
 use kube_runtime::{WatchStreamExt as _, reflector, watcher as watch};
 use tokio::sync::mpsc;
 
-use super::child::{Figures, figures};
+use super::child::{Beginning, Figures, figures, started};
 use super::process;
 use super::replay::Replay;
 use super::server::client;
@@ -20,8 +20,7 @@ use super::start::create_and_wait;
 /// Runs a reflector until its store is ready.
 pub(crate) async fn until_ready(kubeconfig: &PathBuf, strip: bool) -> anyhow::Result<Figures> {
     let pods: Api<Pod> = Api::all(client(kubeconfig).await?);
-    let before = process::resident()?;
-    let (cpu, begun) = (process::cpu()?, Instant::now());
+    let beginning = Beginning::now()?;
     let (store, writer) = reflector::store::<Pod>();
     let stream = watch(pods, watcher::Config::default()).modify(move |pod| {
         if strip {
@@ -30,16 +29,7 @@ pub(crate) async fn until_ready(kubeconfig: &PathBuf, strip: bool) -> anyhow::Re
     });
     let running = tokio::spawn(reflector(writer, stream).try_for_each(|_| async { Ok(()) }));
     store.wait_until_ready().await?;
-    let (seconds, cpu) = (begun.elapsed(), process::cpu()? - cpu);
-    process::passes(Duration::from_secs(1)).await;
-    let figures = figures([
-        ("seconds", seconds.as_secs_f64()),
-        ("cpu", cpu),
-        ("before", before as f64),
-        ("resident", process::resident()? as f64),
-        ("peak", process::peak()? as f64),
-        ("objects", store.len() as f64),
-    ]);
+    let figures = started(beginning).await?;
     running.abort();
     Ok(figures)
 }

@@ -5,22 +5,24 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::kernel;
+
 /// Bytes of memory that are resident now.
 pub(crate) fn resident() -> anyhow::Result<u64> {
-    status("VmRSS:").map(|kilobytes| kilobytes * 1024)
+    status("VmRSS").map(|kilobytes| kilobytes * 1024)
 }
 
 /// The most that ever were.
 pub(crate) fn peak() -> anyhow::Result<u64> {
-    status("VmHWM:").map(|kilobytes| kilobytes * 1024)
+    status("VmHWM").map(|kilobytes| kilobytes * 1024)
 }
 
 /// How often a thread of this process has gone to sleep and was woken.
 pub(crate) fn wake_ups() -> anyhow::Result<u64> {
     let mut total = 0;
     for task in fs::read_dir("/proc/self/task")? {
-        let text = fs::read_to_string(task?.path().join("status"))?;
-        total += field(&text, "voluntary_ctxt_switches:")?;
+        let switches = kernel::status(task?.path().join("status"), "voluntary_ctxt_switches");
+        total += switches.context("no voluntary_ctxt_switches in /proc")?;
     }
     Ok(total)
 }
@@ -41,11 +43,6 @@ pub(crate) async fn passes(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-fn status(name: &str) -> anyhow::Result<u64> {
-    field(&fs::read_to_string("/proc/self/status")?, name)
-}
-
-fn field(text: &str, name: &str) -> anyhow::Result<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name} in /proc"))?;
-    line.split_whitespace().next().and_then(|number| number.parse().ok()).with_context(|| format!("an odd {name}"))
+fn status(line: &str) -> anyhow::Result<u64> {
+    kernel::own(line).with_context(|| format!("no {line} in /proc"))
 }

@@ -48,15 +48,15 @@ impl Options {
 
 pub(crate) fn run(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    if ["start", "memory", "latency"].iter().any(|part| report.wants(part)) {
+    if ["start", "memory", "latency"].iter().any(|part| report.is_chosen(part)) {
         let server = if options.measures { Server::real()? } else { runtime.block_on(Server::embedded())? };
         let begun = Instant::now();
         runtime.block_on(async { server::fill(&server.client().await?, options.pods).await })?;
         eprintln!("budgets: {} pods created in {:.0?}", options.pods, begun.elapsed());
-        if report.wants("start") || report.wants("memory") {
+        if report.is_chosen("start") || report.is_chosen("memory") {
             starts(options, report, &server.kubeconfig)?;
         }
-        if report.wants("latency") {
+        if report.is_chosen("latency") {
             latency(options, report, &server.kubeconfig)?;
         }
     }
@@ -77,7 +77,12 @@ fn by_turns<const N: usize>(tasks: &[Task; N], rounds: usize) -> anyhow::Result<
 
 /// Values of one figure over the rounds.
 fn each(rounds: &[Figures], name: &str, unit: f64) -> Vec<f64> {
-    rounds.iter().map(|figures| figures.get(name).copied().unwrap_or(f64::NAN) / unit).collect()
+    rounds.iter().map(|figures| one(figures, name) / unit).collect()
+}
+
+/// A figure; no number if the child did not tell it.
+fn one(figures: &Figures, name: &str) -> f64 {
+    figures.get(name).copied().unwrap_or(f64::NAN)
 }
 
 /// The list until all is handled: time, CPU, memory; beside it the same list read and dropped, and kube-rs.
@@ -86,8 +91,7 @@ fn starts(options: &Options, report: &mut Report, kubeconfig: &Path) -> anyhow::
     let task = |mode, reads| Task::Start { kubeconfig: kubeconfig.clone(), mode, reads, pods: options.pods };
     // The first list after a fill warms the server up.
     measure(&Task::ReadList { kubeconfig: kubeconfig.clone(), mode: Mode::Unpaged })?;
-    let mut lane = measure(&Task::ScanAndCompress { kubeconfig: kubeconfig.clone() })?;
-    let pods = lane.remove("items").unwrap_or(f64::NAN);
+    let pods = one(&measure(&Task::ScanAndCompress { kubeconfig: kubeconfig.clone() })?, "items");
     let mut memory = Vec::new();
     for &mode in &options.modes {
         let floor = Task::ReadList { kubeconfig: kubeconfig.clone(), mode };
@@ -95,53 +99,53 @@ fn starts(options: &Options, report: &mut Report, kubeconfig: &Path) -> anyhow::
         let [floors, keys, objects, loops] =
             by_turns(&[floor, task(mode, Reads::Key), task(mode, Reads::Object), work], options.rounds)?;
         if mode == Mode::Paged {
-            report.figure("a pod as the server sends it", "KB", &[median(&each(&floors, "bytes", 1e3)) / pods], Free);
+            report.row("a pod as the server sends it", "KB", Free, vec![median(&each(&floors, "bytes", 1e3)) / pods]);
         }
         let (floor, loops) = (each(&floors, "seconds", 1.0), median(&each(&loops, "cpu", 1.0)));
         let idle = median(&each(&floors, "cpu", 1.0));
-        report.figure(&format!("start, {mode:?}: the plain reader"), "s", &floor, Free);
-        report.figure(&format!("start, {mode:?}: key only"), "s", &each(&keys, "seconds", 1.0), Free);
+        report.row(&format!("start, {mode:?}: the plain reader"), "s", Free, floor.clone());
+        report.row(&format!("start, {mode:?}: key only"), "s", Free, each(&keys, "seconds", 1.0));
         for (name, rounds, limit, gate, times) in
             [("key only", &keys, 1.10, 1.25, 2.0), ("object read", &objects, 1.20, 1.35, 4.0)]
         {
             let ratio = median(&each(rounds, "seconds", 1.0)) / median(&floor);
-            report.figure(
+            report.row(
                 &format!("start, {mode:?}: {name}, against the plain reader"),
                 "x",
-                &[ratio],
                 Gate(limit, gate),
+                vec![ratio],
             );
             let work: Vec<f64> = each(rounds, "cpu", 1.0).iter().map(|cpu| (cpu - idle) / loops).collect();
-            report.figure(
+            report.row(
                 &format!("start, {mode:?}: CPU over the plain reader's, {name}, in loops"),
                 "x",
-                &work,
                 AtMost(times),
+                work.clone(),
             );
         }
         memory.push((mode, keys, objects));
     }
     for (mode, keys, objects) in &memory {
         for (name, rounds, settled, peak) in [("key only", keys, 40.0, 45.0), ("object read", objects, 50.0, 55.0)] {
-            report.figure(
+            report.row(
                 &format!("memory, {mode:?}: settled, {name}"),
                 "MB",
-                &each(rounds, "resident", MB),
                 AtMost(settled),
+                each(rounds, "resident", MB),
             );
-            report.figure(&format!("memory, {mode:?}: peak, {name}"), "MB", &each(rounds, "peak", MB), AtMost(peak));
+            report.row(&format!("memory, {mode:?}: peak, {name}"), "MB", AtMost(peak), each(rounds, "peak", MB));
         }
-        report.figure(&format!("memory, {mode:?}: the process before"), "MB", &each(keys, "before", MB), Free);
-        report.figure(&format!("memory, {mode:?}: JSON in the cache"), "MB", &each(keys, "json", MB), Free);
-        report.figure(&format!("memory, {mode:?}: the same as it is held"), "MB", &each(keys, "held", MB), Free);
+        report.row(&format!("memory, {mode:?}: the process before"), "MB", Free, each(keys, "before", MB));
+        report.row(&format!("memory, {mode:?}: JSON in the cache"), "MB", Free, each(keys, "json", MB));
+        report.row(&format!("memory, {mode:?}: the same as it is held"), "MB", Free, each(keys, "held", MB));
     }
     let metadata = [measure(&task(Mode::Paged, Reads::Metadata))?];
-    report.figure("memory: settled, metadata only", "MB", &each(&metadata, "resident", MB), AtMost(25.0));
+    report.row("memory: settled, metadata only", "MB", AtMost(25.0), each(&metadata, "resident", MB));
     for strip in [false, true] {
         let name = if strip { "kube-rs's reflector, managedFields removed" } else { "kube-rs's reflector" };
         let peer = [measure(&Task::Reflector { kubeconfig: kubeconfig.clone(), strip })?];
-        report.figure(&format!("start: {name}"), "s", &each(&peer, "seconds", 1.0), Free);
-        report.figure(&format!("memory: {name}"), "MB", &each(&peer, "resident", MB), Free);
+        report.row(&format!("start: {name}"), "s", Free, each(&peer, "seconds", 1.0));
+        report.row(&format!("memory: {name}"), "MB", Free, each(&peer, "resident", MB));
     }
     Ok(())
 }
@@ -150,37 +154,30 @@ fn starts(options: &Options, report: &mut Report, kubeconfig: &Path) -> anyhow::
 fn latency(options: &Options, report: &mut Report, kubeconfig: &Path) -> anyhow::Result<()> {
     let creations = if options.measures { 500 } else { 20 };
     let task = |bare| Task::Latency { kubeconfig: kubeconfig.to_owned(), bare, creations };
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
-    for _ in 0..options.rounds {
-        ours.push(measure(&task(false))?);
-        bare.push(measure(&task(true))?);
-    }
+    let [ours, bare] = by_turns(&[task(false), task(true)], options.rounds)?;
     for (name, rounds) in [("the handler", &ours), ("a bare kube_runtime::watcher", &bare)] {
-        report.figure(&format!("latency: create to {name}, p50"), "ms", &each(rounds, "p50", 1e-3), Free);
-        report.figure(&format!("latency: create to {name}, p99"), "ms", &each(rounds, "p99", 1e-3), Free);
+        report.row(&format!("latency: create to {name}, p50"), "ms", Free, each(rounds, "p50", 1e-3));
+        report.row(&format!("latency: create to {name}, p99"), "ms", Free, each(rounds, "p99", 1e-3));
     }
     let over = median(&each(&ours, "p50", 1e-3)) - median(&each(&bare, "p50", 1e-3));
-    report.figure("latency: p50 over the bare watcher's", "ms", &[over], AtMost(0.1));
+    report.row("latency: p50 over the bare watcher's", "ms", AtMost(0.1), vec![over]);
     Ok(())
 }
 
 /// What needs no server: the same bytes each time.
 fn replayed(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     let pods = options.pods.min(1_000);
-    let changes = |changes, per_second, by| measure(&Task::Changes { pods, changes, per_second, by });
-    if report.wants("change") {
-        let (mut ours, mut plain) = (Vec::new(), Vec::new());
+    let changes = |changes, per_second, by| Task::Changes { pods, changes, per_second, by };
+    if report.is_chosen("change") {
         let some = options.changes / 50;
-        for _ in 0..options.rounds {
-            ours.push(changes(some, None, By::Loop)?);
-            plain.push(changes(some, None, By::Nobody)?);
-        }
+        let [ours, plain] =
+            by_turns(&[changes(some, None, By::Loop), changes(some, None, By::Nobody)], options.rounds)?;
         let read = median(&each(&plain, "cpu", 1e-6));
         let work = median(&each(&ours, "cpu", 1e-6)) - read;
-        report.figure("change: CPU from its bytes to the handler's entry", "µs", &[work], Free);
-        report.figure("change: the same, in loops", "x", &[work / median(&each(&plain, "loop", 1e-6))], AtMost(4.0));
+        report.row("change: CPU from its bytes to the handler's entry", "µs", Free, vec![work]);
+        report.row("change: the same, in loops", "x", AtMost(4.0), vec![work / median(&each(&plain, "loop", 1e-6))]);
         let (count, rate) = if options.measures { (2_000, 100) } else { (50, 100) };
-        let task = |by| Task::Changes { pods, changes: count, per_second: Some(rate), by };
+        let task = |by| changes(count, Some(rate), by);
         let [mine, theirs, nobodys] =
             by_turns(&[task(By::Loop), task(By::Reflector), task(By::Nobody)], options.rounds.min(3))?;
         // What it takes to bring the changes and to wake a process for each is nobody's merit.
@@ -188,43 +185,39 @@ fn replayed(options: &Options, report: &mut Report) -> anyhow::Result<()> {
         let over = |rounds: &[Figures]| each(rounds, "cpu", 1e-6).into_iter().map(|cpu| cpu - idle).collect::<Vec<_>>();
         let (mine, theirs) = (over(&mine), over(&theirs));
         let ratio = median(&mine) / median(&theirs);
-        report.figure("change: CPU at 100/s", "µs", &mine, Free);
-        report.figure("change: CPU at 100/s, kube-rs's reflector", "µs", &theirs, Free);
-        report.figure("change: CPU at 100/s, against kube-rs's reflector", "x", &[ratio], AtMost(0.5));
+        report.row("change: CPU at 100/s", "µs", Free, mine.clone());
+        report.row("change: CPU at 100/s, kube-rs's reflector", "µs", Free, theirs.clone());
+        report.row("change: CPU at 100/s, against kube-rs's reflector", "x", AtMost(0.5), vec![ratio]);
     }
-    if report.wants("decode") {
-        let rounds = (0..options.rounds).map(|_| measure(&Task::Decode { pods }));
-        let rounds: Vec<Figures> = rounds.collect::<anyhow::Result<_>>()?;
+    if report.is_chosen("decode") {
+        let [rounds] = by_turns(&[Task::Decode { pods }], options.rounds)?;
         let ratio = median(&each(&rounds, "cold", 1.0)) / median(&each(&rounds, "plain", 1.0));
-        report.figure("decode: object(), cold", "µs", &each(&rounds, "cold", 1e-6), Free);
-        report.figure("decode: object(), cold, against serde_json::from_slice", "x", &[ratio], AtMost(1.5));
-        report.figure("decode: object(), decoded lately", "µs", &each(&rounds, "recent", 1e-6), AtMost(1.0));
+        report.row("decode: object(), cold", "µs", Free, each(&rounds, "cold", 1e-6));
+        report.row("decode: object(), cold, against serde_json::from_slice", "x", AtMost(1.5), vec![ratio]);
+        report.row("decode: object(), decoded lately", "µs", AtMost(1.0), each(&rounds, "recent", 1e-6));
     }
-    if report.wants("growth") {
+    if report.is_chosen("growth") {
         let steps = if options.measures { vec![5_000, 20_000, 100_000] } else { vec![pods] };
         for pods in steps {
             let figures = measure(&Task::Growth { pods })?;
-            let figure = |name: &str| figures.get(name).copied().unwrap_or(f64::NAN);
-            let grown = (figure("resident") - figure("before")) / pods as f64;
-            report.figure(&format!("growth: a pod of {pods}, over the process before"), "B", &[grown], AtMost(1_500.0));
+            let grown = (one(&figures, "resident") - one(&figures, "before")) / pods as f64;
+            report.row(&format!("growth: a pod of {pods}, over the process before"), "B", AtMost(1_500.0), vec![grown]);
         }
     }
-    if report.wants("leak") {
-        let figures = changes(options.changes, None, By::Loop)?;
-        let figure = |name: &str| figures.get(name).copied().unwrap_or(f64::NAN);
-        let grown = (figure("resident") - figure("resident early")) / MB;
-        report.figure(
+    if report.is_chosen("leak") {
+        let figures = measure(&changes(options.changes, None, By::Loop))?;
+        let grown = (one(&figures, "resident") - one(&figures, "resident early")) / MB;
+        report.row(
             &format!("leak: growth by {} changes of {pods} pods", options.changes),
             "MB",
-            &[grown],
             AtMost(2.0),
+            vec![grown],
         );
     }
-    if report.wants("idle") {
+    if report.is_chosen("idle") {
         let figures = measure(&Task::Idle { informers: 50, seconds: if options.measures { 20 } else { 1 } })?;
-        let figure = |name: &str| figures.get(name).copied().unwrap_or(f64::NAN);
-        report.figure("idle: wake-ups a second, 50 informers", "", &[figure("wake-ups")], AtMost(5.0));
-        report.figure("idle: CPU, 50 informers", "%", &[figure("cpu") * 100.0], AtMost(0.2));
+        report.row("idle: wake-ups a second, 50 informers", "", AtMost(5.0), vec![one(&figures, "wake-ups")]);
+        report.row("idle: CPU, 50 informers", "%", AtMost(0.2), vec![one(&figures, "cpu") * 100.0]);
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use kubehandler::{
 };
 use tokio::sync::mpsc;
 
-use super::child::{Figures, Mode, Reads, figures};
+use super::child::{Beginning, Figures, Mode, Reads, figures, started};
 use super::process;
 use super::server::client;
 
@@ -51,8 +51,7 @@ pub(crate) async fn handle<K>(
 where
     K: kube::Resource + serde::de::DeserializeOwned + Clone + std::fmt::Debug + Send + Sync + 'static,
 {
-    let (added, left) = (mpsc::channel::<()>(1), Arc::new(AtomicUsize::new(pods)));
-    let (done, mut all) = added;
+    let ((done, mut all), left) = (mpsc::channel::<()>(1), Arc::new(AtomicUsize::new(pods)));
     let on_add = move |ctx: kubehandler::Context<K>, _: String, _: String| async move {
         handler(&ctx)?;
         if left.fetch_sub(1, Ordering::Relaxed) == 1 {
@@ -60,27 +59,16 @@ where
         }
         anyhow::Ok(())
     };
-    let before = process::resident()?;
     let mut event_loop = EventLoop::new("budgets");
     event_loop.register(HandlerFuncs::new("pods", informer.clone()).on_add(on_add))?;
-    let (cpu, begun) = (process::cpu()?, Instant::now());
+    let beginning = Beginning::now()?;
     let cancel = CancellationToken::new();
     let run = tokio::spawn(event_loop.run(cancel.clone(), WORKERS));
     all.recv().await.context("the loop ended before all were handled")?;
-    let (seconds, cpu) = (begun.elapsed(), process::cpu()? - cpu);
-    process::passes(Duration::from_secs(1)).await;
+    let mut figures = started(beginning).await?;
     let status = informer.status();
     ensure!(status.objects == pods && status.undecodable == 0, "the cache does not hold {pods} pods: {status:?}");
-    let figures = figures([
-        ("seconds", seconds.as_secs_f64()),
-        ("cpu", cpu),
-        ("before", before as f64),
-        ("resident", process::resident()? as f64),
-        ("peak", process::peak()? as f64),
-        ("objects", status.objects as f64),
-        ("json", status.bytes as f64),
-        ("held", status.held_bytes as f64),
-    ]);
+    figures.extend(self::figures([("json", status.bytes as f64), ("held", status.held_bytes as f64)]));
     cancel.cancel();
     run.await??;
     Ok(figures)

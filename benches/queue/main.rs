@@ -12,7 +12,9 @@
 mod clock;
 mod core;
 mod dispatch;
+mod kernel;
 mod memory;
+#[expect(dead_code, reason = "gates and the number of rows are for benches/budgets")]
 mod report;
 #[path = "../../src/queue/shell.rs"]
 #[expect(dead_code, reason = "only add, take and done are measured")]

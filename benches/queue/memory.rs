@@ -73,7 +73,5 @@ fn fill(what: &str, count: usize) -> f64 {
 
 /// The process's resident memory in bytes; 0 where `/proc` does not tell.
 fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").trim().parse::<usize>().map_or(0, |kilobytes| kilobytes * 1024)
+    crate::kernel::own("VmRSS").and_then(|kilobytes| usize::try_from(kilobytes * 1024).ok()).unwrap_or_default()
 }

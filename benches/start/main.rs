@@ -9,10 +9,11 @@
 //! Medians of five rounds. Cargo passes `--bench` when it is to measure (`cargo bench`); without it, or with `--smoke`,
 //! one round of few objects says whether it still works.
 
+#[path = "../queue/kernel.rs"]
+mod kernel;
 mod link;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::num::NonZeroU32;
 use std::process::Command;
 use std::sync::Arc;
@@ -179,10 +180,7 @@ fn child(round: &str) -> anyhow::Result<()> {
 
 /// A line of this process' memory, in kB.
 fn memory(line: &str) -> anyhow::Result<u64> {
-    let status = fs::read_to_string("/proc/self/status").context("no /proc: memory is measured on Linux only")?;
-    let found = status.lines().find_map(|it| it.strip_prefix(line)?.strip_prefix(':'));
-    let kilobytes = found.and_then(|it| it.trim().strip_suffix(" kB")).with_context(|| format!("no {line}"))?;
-    Ok(kilobytes.trim().parse()?)
+    kernel::own(line).with_context(|| format!("no {line} in /proc: memory is measured on Linux only"))
 }
 
 // === Both ===
