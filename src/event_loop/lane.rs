@@ -145,6 +145,11 @@ impl Lane {
         matches!(self.ledger().record(key), Some(Record::Claiming { .. }))
     }
 
+    /// Whether another life of the key is to be settled, of which no event will tell.
+    pub(crate) fn is_owed(&self, key: &ObjectKey) -> bool {
+        self.ledger().is_owed(key)
+    }
+
     pub(crate) fn has_met_any(&self) -> bool {
         !self.ledger().is_empty()
     }

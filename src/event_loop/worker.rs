@@ -199,8 +199,9 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
 
 /// Gives the key back after a call that settled its record.
 fn close(shared: &Shared, lane: &Lane, call: &Call) {
-    if matches!(call.step, Step::Delete { then: AfterDelete::Successor }) {
-        // The next life waits in the cache, and no event will tell of it again: nor would the report, were the queue ended.
+    if matches!(call.step, Step::Delete { then: AfterDelete::Successor }) || lane.is_owed(&call.key) {
+        // The next life waits in the cache, or went meanwhile and left its finalizer, and no event will tell of it again: nor
+        // would the report, were the queue ended.
         let wake = Wake::new(Cause::Change).resets_settle(true);
         shared.queue.with(|core, now| core.add_more(lane.flow, &call.key, wake, now));
     }

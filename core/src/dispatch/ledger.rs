@@ -5,6 +5,8 @@
 //! - L2: a record whose life the cache does not hold has a tombstone, unless it is Finished. The cache's owner upholds it:
 //!   it reports a removal ([`Ledger::removed`]) under the same lock under which it removes, and decisions are made under
 //!   that lock too.
+//! - L3: an orphan is of another life than the record under its key, which is Adding, Known or Deleting; while the key waits
+//!   to be taken after such a record has ended, there may be none.
 
 use hashbrown::HashMap;
 
@@ -60,13 +62,16 @@ pub struct Ledger<T> {
     records: Records,
     // Apart from the records because few keys have one at a time: L1.
     tombstones: HashMap<ObjectKey, Tombstone<T>>,
+    // The lives that went with the finalizer while the handler was busy with an older one of their name, which nobody else
+    // will take it from: L3. The newest of a key is enough, since the ones before it are over.
+    orphans: HashMap<ObjectKey, (Life, Tombstone<T>)>,
 }
 
 impl<T: Clone> Ledger<T> {
     /// An empty ledger: every key is Unseen. `finalizer`: whether the handler asks for one.
     #[must_use]
     pub fn new(finalizer: bool) -> Self {
-        Self { finalizer, records: Records::new(), tombstones: HashMap::new() }
+        Self { finalizer, records: Records::new(), tombstones: HashMap::new(), orphans: HashMap::new() }
     }
 
     /// The record under `key`, `None` while it is Unseen.
@@ -96,21 +101,23 @@ impl<T: Clone> Ledger<T> {
     }
 
     /// The cache has removed the object of this life, whose last state had this phase. Keeps what a later `delete` needs;
-    /// an object that the handler has not met or is done with, or a life other than the one it is busy with, leaves
-    /// nothing behind.
-    #[expect(clippy::match_same_arms, reason = "an arm a case, in the order in which they rule")]
+    /// an object that the handler has not met or is done with leaves nothing behind, unless it carries the finalizer.
     pub fn removed(&mut self, key: &ObjectKey, life: &Life, tombstone: Tombstone<T>, phase: Phase) {
+        // Whatever it was, an object has had its name since.
+        self.orphans.remove(key);
+        // Its finalizer tells of an `add` in a process before this one, and nobody else will remove it.
+        let carries = self.finalizer && matches!(phase, Phase::Live | Phase::Terminating);
         match self.records.get(key) {
             Some(Record::Finished { life: over }) if over == life => return,
             Some(record) if record.life() == life => {}
-            Some(Record::Adding { .. } | Record::Known { .. } | Record::Deleting { .. }) => return,
-            Some(Record::Claiming { .. } | Record::Releasing { .. } | Record::Finished { .. }) | None
-                if self.finalizer && matches!(phase, Phase::Live | Phase::Terminating) =>
-            {
-                // Its finalizer tells of an `add` in a process before this one, and nobody else will remove it.
+            Some(_) | None if !carries => return,
+            Some(Record::Adding { .. } | Record::Known { .. } | Record::Deleting { .. }) => {
+                self.orphans.insert(key.clone(), (life.clone(), tombstone));
+                return;
+            }
+            Some(Record::Claiming { .. } | Record::Releasing { .. } | Record::Finished { .. }) | None => {
                 self.records.insert(key.clone(), Record::Adding { life: life.clone() });
             }
-            Some(_) | None => return,
         }
         self.tombstones.insert(key.clone(), tombstone);
     }
@@ -121,6 +128,7 @@ impl<T: Clone> Ledger<T> {
     /// nothing); until then it makes no other decision for this key (C1).
     pub fn decide(&mut self, key: &ObjectKey, cache: Option<Seen<'_>>, unchanged: WhenUnchanged) -> Decision<T> {
         self.close(key, cache);
+        self.take_up(key, cache);
         let step = decide(self.records.get(key), cache, unchanged, self.finalizer);
         match (step, cache) {
             (Step::Delete { .. } | Step::Release, _) => return self.decide_end(key, step, cache),
@@ -163,6 +171,22 @@ impl<T: Clone> Ledger<T> {
             self.records.remove(key);
             self.tombstones.remove(key);
         }
+    }
+
+    /// An orphan's turn has come when no record is left and nothing has its name; it is none when something has.
+    fn take_up(&mut self, key: &ObjectKey, cache: Option<Seen<'_>>) {
+        if self.orphans.is_empty() || (cache.is_none() && self.records.get(key).is_some()) {
+            return;
+        }
+        let Some((life, tombstone)) = self.orphans.remove(key).filter(|_| cache.is_none()) else { return };
+        self.records.insert(key.clone(), Record::Adding { life });
+        self.tombstones.insert(key.clone(), tombstone);
+    }
+
+    /// Whether something is left to do for a key without a record: it is to be taken again, though nothing changes.
+    #[must_use]
+    pub fn is_owed(&self, key: &ObjectKey) -> bool {
+        self.orphans.contains_key(key) && self.records.get(key).is_none()
     }
 
     /// Chooses the object for the end of a life: as the cache shows it, or as it was last known.
@@ -280,6 +304,36 @@ mod tests {
         assert!(ledger.tombstones.is_empty());
         ledger.removed(&key, &b, last(), Phase::Live);
         assert_eq!(ledger.record(&key), Some(&Record::Adding { life: b }));
+    }
+
+    #[test]
+    fn a_life_that_went_with_the_finalizer_during_an_older_ones_delete_is_taken_up_after_it() {
+        let ([a, b], key) = ([1, 2].map(Life::Uid), "ns/name".parse::<ObjectKey>().unwrap());
+        let gone = |last| Tombstone { last, may_be_stale: false };
+        let release = Step::Delete { then: AfterDelete::Release };
+        let fresh = |back: Option<Phase>| {
+            let mut ledger = Ledger::new(true);
+            ledger.decide(&key, Some(seen(&a, Phase::Live)), WhenUnchanged::Nothing);
+            ledger.removed(&key, &a, gone('a'), Phase::Live);
+            ledger.removed(&key, &b, gone('b'), Phase::Live);
+            assert!(!ledger.is_owed(&key), "not while the older one is being settled");
+            let life_back = back.map(|phase| seen(&b, phase));
+            let first = ledger.decide(&key, life_back, WhenUnchanged::Nothing);
+            assert!(matches!(first, Decision::LastKnown(_, Tombstone { last: 'a', .. })), "{first:?}");
+            ledger.settle(&key, Settlement::Released { shown: false });
+            ledger
+        };
+        let mut ledger = fresh(None);
+        assert!(ledger.is_owed(&key));
+        assert_eq!(ledger.decide(&key, None, WhenUnchanged::Nothing), Decision::LastKnown(release, gone('b')));
+        assert!(!ledger.is_owed(&key));
+        let mut ledger = fresh(Some(Phase::Live));
+        assert!(!ledger.is_owed(&key), "it is back");
+        assert_eq!(ledger.decide(&key, None, WhenUnchanged::Nothing), Decision::Nothing);
+        // One without the finalizer took its name.
+        let mut ledger = fresh(None);
+        ledger.removed(&key, &Life::Uid(3), gone('c'), Phase::Unclaimed);
+        assert!(!ledger.is_owed(&key));
     }
 
     #[test]

@@ -34,9 +34,8 @@ struct Told {
     record: Option<Record>,
     /// How the cache lost the record's life: its last known state, and whether that may be stale.
     lost: Option<(Arc<Object>, bool)>,
-    /// The lives that the cache lost with the finalizer while the handler was busy with another one: what docs/CONTRACT.md says
-    /// does not hold yet.
-    passed_by: BTreeSet<Life>,
+    /// What the cache lost with the finalizer while the handler was busy with an older life of that name.
+    passed_by: Option<(Arc<Object>, bool)>,
     order: Order,
 }
 
@@ -136,9 +135,7 @@ impl Lives {
         self.views[kind].preexisting.remove(key);
         for (lane, finalizer) in self.lanes_of(kind) {
             let told = self.told.entry((lane, key.clone())).or_default();
-            if told.loses(&last.life, finalizer.is_some_and(|bit| last.finalizers & bit != 0)) {
-                told.lost = Some((Arc::clone(last), stale));
-            }
+            told.loses(last, stale, finalizer.is_some_and(|bit| last.finalizers & bit != 0));
             woken.push(((lane, key.clone()), Wake::new(cause).resets_settle(true).deletion(true)));
         }
         self.map(kind, &[last], woken);
@@ -229,7 +226,7 @@ impl Lives {
         self.told.entry(id.clone()).or_default().order.check(call.step, &call.object, finalizer)
     }
 
-    /// What a call's end settles, and what it asks of the queue. The flag: a successor's turn has come.
+    /// What a call's end settles, and what it asks of the queue. The flag: another life's turn has come.
     pub(crate) fn ended(&mut self, id: &Id, call: &Call, end: End, truth: &Truth) -> (Ended, bool) {
         let (kind, finalizer) = self.lanes[id.0];
         let shown = self.views[kind].objects.get(&id.1);
@@ -255,10 +252,11 @@ impl Lives {
         } else {
             told.settle(call, failure.is_some(), call_failed, shown, finalizer.is_some());
         }
-        let successor = call.step == (Step::Delete { then: AfterDelete::Successor });
+        let next = call.step == (Step::Delete { then: AfterDelete::Successor })
+            || (told.record.is_none() && told.passed_by.is_some());
         match failure {
             Some(retry) if !abandons => (Ended::Failed { retry, delete: is_end }, false),
-            _ => (Ended::of(end, is_end || is_write), successor),
+            _ => (Ended::of(end, is_end || is_write), next),
         }
     }
 
@@ -284,9 +282,7 @@ impl Lives {
         let Some(object) = self.views[kind].objects.get(&id.1) else {
             ensure!(record.is_none() && open.is_none(), "C4: {record:?} and open {open:?}, but no object");
             let carries = finalizer.zip(truth.object(kind, &id.1)).filter(|(bit, object)| object.finalizers & bit != 0);
-            let passed_by = |life: &Life| told.is_some_and(|told| told.passed_by.contains(life));
-            let left_alone = carries
-                .is_some_and(|(_, object)| self.views[kind].held.contains(&object.life) && !passed_by(&object.life));
+            let left_alone = carries.is_some_and(|(_, object)| self.views[kind].held.contains(&object.life));
             ensure!(!left_alone, "finalizer: nobody is left to take it from what left the selector");
             return Ok(());
         };
@@ -327,26 +323,36 @@ impl Told {
         self.record.as_ref().is_some_and(|record| record.life() == life)
     }
 
-    /// The cache loses a life: whether something is owed for it. One that is not known but carries the finalizer is as
-    /// Adding: a process before this one added that, and may have called `add`.
-    fn loses(&mut self, life: &Life, carries_finalizer: bool) -> bool {
+    /// The cache loses a life. One that is not known but carries the finalizer is as Adding, as soon as nothing older is to be
+    /// settled: a process before this one added that, and may have called `add`.
+    fn loses(&mut self, last: &Arc<Object>, stale: bool, carries_finalizer: bool) {
         let busy = matches!(self.record, Some(Record::Adding { .. } | Record::Known { .. } | Record::Deleting { .. }));
+        let (life, as_lost) = (&last.life, Some((Arc::clone(last), stale)));
+        self.passed_by = None;
         if self.is_about(life) {
-            return !matches!(self.record, Some(Record::Finished { .. }));
-        }
-        if busy && carries_finalizer {
-            self.passed_by.insert(life.clone());
-        }
-        if !busy && carries_finalizer {
+            if !matches!(self.record, Some(Record::Finished { .. })) {
+                self.lost = as_lost;
+            }
+        } else if carries_finalizer {
             self.order.carried.insert(life.clone());
-            self.record = Some(Record::Adding { life: life.clone() });
+            if busy {
+                self.passed_by = as_lost;
+            } else {
+                (self.record, self.lost) = (Some(Record::Adding { life: life.clone() }), as_lost);
+            }
         }
-        !busy && carries_finalizer
     }
 
     /// The tables, in rules instead of rows.
     #[expect(clippy::match_same_arms, reason = "an arm a row of the contract's tables")]
     fn owed(&mut self, shown: Option<&Arc<Object>>, finalizer: Option<u8>, causes: Causes) -> Option<Owed> {
+        if shown.is_some() || self.record.is_none() {
+            let next = self.passed_by.take().filter(|_| shown.is_none());
+            if let Some((object, _)) = &next {
+                self.record = Some(Record::Adding { life: object.life.clone() });
+                self.lost = next;
+            }
+        }
         let same = shown.filter(|shown| self.is_about(&shown.life));
         let stands = same.map(|object| stand(finalizer, object));
         let current = |step| shown.map(|shown| Owed { step, object: Arc::clone(shown), may_be_stale: false });
@@ -399,6 +405,10 @@ impl Told {
     #[expect(clippy::fn_params_excessive_bools, reason = "how a call ended, each free of the others")]
     fn settle(&mut self, call: &Call, failed: bool, call_failed: bool, shown: bool, finalizer: bool) {
         let life = call.object.life.clone();
+        // While it ran, another life may have passed by with the finalizer: the record is about that one.
+        if !self.is_about(&life) {
+            return;
+        }
         match call.step {
             Step::Nothing | Step::Claim if !failed => {}
             Step::Add | Step::Update | Step::Reconcile if !failed => {

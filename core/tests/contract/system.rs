@@ -179,8 +179,9 @@ impl System {
     }
 
     fn close(&mut self, call: &Call, requeue: Option<Duration>, now: Timestamp) {
-        let flow = self.lanes[call.lane].flow;
-        if call.step == (Step::Delete { then: AfterDelete::Successor }) {
+        let Lane { flow, ledger, .. } = &self.lanes[call.lane];
+        let flow = *flow;
+        if call.step == (Step::Delete { then: AfterDelete::Successor }) || ledger.is_owed(&call.key) {
             self.queue.add(flow, &call.key, Wake::new(Cause::Change).resets_settle(true), now);
         }
         let gone = matches!(call.step, Step::Delete { .. } | Step::Claim | Step::Release);

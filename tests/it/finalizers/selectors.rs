@@ -1,5 +1,7 @@
 //! Leaving a selector and coming back, with a finalizer: nobody would be left to remove it.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams};
 use kubehandler::SharedInformer;
@@ -109,6 +111,27 @@ fn an_object_that_comes_back_and_leaves_again_during_its_delete_loses_the_finali
         quiet().await;
         second.open();
         recorder.settles("a", ["add 1", "delete 1 failed", "delete 1"]).await;
+        assert_eq!(finalizers(world, "a").await.unwrap(), [""; 0]);
+    });
+}
+
+#[test]
+fn an_object_that_passes_by_during_the_delete_of_an_older_one_of_its_name_loses_the_finalizer() {
+    on_both(async |world| {
+        let recorder = world.recorder_of("selected", selected(world)).options(options());
+        let _running = world.run(&[&recorder], 1).await;
+        world.create_labelled("a", "1", &[("watched", "yes")]).await;
+        recorder.tells("a", ["add 1"]).await;
+        // All of the rest is seen while the first one waits for its next attempt.
+        recorder.script(Function::Delete, "a", [Outcome::RetryAfter(Duration::from_secs(5))]);
+        world.label("a", "watched", None).await;
+        recorder.tells("a", ["add 1", "delete 1 failed"]).await;
+        set_finalizers(world, "a", &[]).await;
+        world.delete("a").await;
+        world.create_labelled("a", "2", &[("watched", "yes")]).await;
+        set_finalizers(world, "a", &[OURS]).await;
+        world.label("a", "watched", None).await;
+        recorder.settles("a", ["add 1", "delete 1 failed", "delete 1", "delete 2"]).await;
         assert_eq!(finalizers(world, "a").await.unwrap(), [""; 0]);
     });
 }
