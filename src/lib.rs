@@ -98,7 +98,7 @@ pub use event_loop::{
 pub use informer::{
     AtLeastError, CacheSnapshot, IndexError, IndexHandle, InformerConfig, InformerError, InformerErrorKind,
     InformerFactory, InformerState, InformerStatus, ListMode, OnMissing, OptionsConflict, PointerError, Representation,
-    RetryInterval, SharedInformer, SyncError,
+    RetryAfter, RetryInterval, SharedInformer, StoppedError, SyncError,
 };
 pub use kubehandler_core::queue::{BackoffConfig, Cause, Causes, RetryLimit};
 pub use kubehandler_core::{EventType, Life, ObjectKey};

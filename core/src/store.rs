@@ -56,6 +56,8 @@ pub enum Change<'a, T> {
     },
     /// The key has no object any more.
     Removed {
+        /// The state before.
+        held: &'a Arc<T>,
         /// The last state known: the one that the deletion carried, or the one held where no deletion was seen.
         last: &'a Arc<T>,
         /// No deletion was seen: the object may have changed between `last` and its end.
@@ -152,7 +154,7 @@ impl<T: Stored> Store<T> {
         self.entries.retain(|key, held| {
             let lives_on = list.get(key).is_some_and(|listed| listed.life() == held.object.life());
             if !lives_on {
-                tell(key, Change::Removed { last: &held.object, may_be_stale: true });
+                tell(key, Change::Removed { held: &held.object, last: &held.object, may_be_stale: true });
             }
             lives_on
         });
@@ -231,7 +233,8 @@ impl<T: Stored> Store<T> {
         tell: &mut impl FnMut(&ObjectKey, Change<'_, T>),
     ) -> Applied {
         let Some(held) = self.entries.remove(key) else { return Applied::Unchanged };
-        tell(key, Change::Removed { last: last.unwrap_or(&held.object), may_be_stale: last.is_none() });
+        let held = &held.object;
+        tell(key, Change::Removed { held, last: last.unwrap_or(held), may_be_stale: last.is_none() });
         Applied::Changed
     }
 }
@@ -242,257 +245,4 @@ fn same_state(held: &ResourceVersion, told: &ResourceVersion) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[derive(Debug, PartialEq, Eq)]
-    struct Object {
-        life: Life,
-        version: ResourceVersion,
-    }
-
-    impl Stored for Object {
-        fn life(&self) -> &Life {
-            &self.life
-        }
-
-        fn version(&self) -> &ResourceVersion {
-            &self.version
-        }
-    }
-
-    fn key(name: u8) -> ObjectKey {
-        ObjectKey::new(Some("ns"), &format!("o{name}")).unwrap()
-    }
-
-    fn object(life: u8, version: u64) -> Arc<Object> {
-        Arc::new(Object { life: Life::Uid(u128::from(life)), version: ResourceVersion::Number(version) })
-    }
-
-    /// A change as plain data: `+o1/1@5`, `~o1/1@5>6`, `-o1/1@6` (`?` where it may be stale).
-    fn said(key: &ObjectKey, change: &Change<'_, Object>) -> String {
-        let text =
-            |object: &Object| format!("{}/{}@{}", key.name(), object.life.to_string().split_at(35).1, object.version);
-        match change {
-            Change::Added { new } => format!("+{}{}", text(&new.object), if new.preexisting { "!" } else { "" }),
-            Change::Updated { old, new } => format!("~{}>{}", text(old), new.object.version),
-            Change::Removed { last, may_be_stale } => {
-                format!("-{}{}", text(last), if *may_be_stale { "?" } else { "" })
-            }
-        }
-    }
-
-    fn replace(store: &mut Store<Object>, list: &[(u8, u8, u64)]) -> Vec<String> {
-        let mut changes = Vec::new();
-        let list = list.iter().map(|&(name, life, version)| (key(name), object(life, version))).collect();
-        store.replace(list, |key, change| changes.push(said(key, &change)));
-        changes
-    }
-
-    fn apply(store: &mut Store<Object>, name: u8, event: Event<Object>) -> (Applied, Vec<String>) {
-        let mut changes = Vec::new();
-        let applied = store.apply(&key(name), event, |key, change| changes.push(said(key, &change)));
-        (applied, changes)
-    }
-
-    #[test]
-    fn a_relist_tells_removals_first_then_the_rest_each_sorted_by_key() {
-        let mut store = Store::new();
-        assert_eq!(
-            replace(&mut store, &[(3, 1, 1), (1, 1, 2), (2, 1, 3), (5, 1, 4)]),
-            ["+o1/1@2!", "+o2/1@3!", "+o3/1@1!", "+o5/1@4!"]
-        );
-        // 1 is gone, 2 unchanged, 3 another life, 4 new, 5 changed.
-        assert_eq!(
-            replace(&mut store, &[(5, 1, 9), (4, 1, 8), (3, 2, 7), (2, 1, 3)]),
-            ["-o1/1@2?", "-o3/1@1?", "+o3/2@7", "+o4/1@8", "~o5/1@4>9"]
-        );
-    }
-
-    #[test]
-    fn a_complete_list_replaces_even_by_older_versions() {
-        let mut store = Store::new();
-        replace(&mut store, &[(1, 1, 100)]);
-        assert_eq!(replace(&mut store, &[(1, 1, 5)]), ["~o1/1@100>5"]);
-    }
-
-    #[test]
-    fn a_store_that_was_cleared_is_as_new() {
-        let mut store = Store::new();
-        assert!(!store.is_listed());
-        replace(&mut store, &[(1, 1, 1)]);
-        assert!(store.is_listed());
-        store.clear();
-        assert!(store.is_empty() && !store.is_listed());
-        assert_eq!(replace(&mut store, &[(1, 1, 1)]), ["+o1/1@1!"], "a first list again");
-    }
-
-    #[test]
-    fn only_lives_of_the_first_list_are_preexisting_and_stay_so() {
-        let mut store = Store::new();
-        replace(&mut store, &[(1, 1, 1)]);
-        apply(&mut store, 1, Event::Present(object(1, 2)));
-        apply(&mut store, 2, Event::Present(object(1, 3)));
-        replace(&mut store, &[(1, 1, 2), (2, 1, 3), (3, 1, 4)]);
-        let preexisting: Vec<bool> = store.entries().map(|(_, entry)| entry.preexisting).collect();
-        assert_eq!(preexisting, [true, false, false]);
-        apply(&mut store, 1, Event::Gone(object(1, 5)));
-        apply(&mut store, 1, Event::Present(object(2, 6)));
-        assert!(!store.entry(&key(1)).unwrap().preexisting);
-    }
-
-    #[test]
-    fn what_a_list_leaves_unchanged_keeps_its_allocation() {
-        let mut store = Store::new();
-        replace(&mut store, &[(1, 1, 1)]);
-        let held = Arc::clone(&store.entry(&key(1)).unwrap().object);
-        assert!(replace(&mut store, &[(1, 1, 1)]).is_empty());
-        assert!(Arc::ptr_eq(&held, &store.entry(&key(1)).unwrap().object));
-        let unchanged = |life, version| store.unchanged(&key(1), &Life::Uid(life), &ResourceVersion::Number(version));
-        assert!(Arc::ptr_eq(unchanged(1, 1).unwrap(), &held));
-        assert!(unchanged(2, 1).is_none() && unchanged(1, 2).is_none());
-    }
-
-    #[test]
-    fn each_event_of_a_watch_does_what_its_row_says() {
-        use Applied::{Changed, Outdated, Unchanged};
-        let present = |life, version| Event::Present(object(life, version));
-        let gone = |life, version| Event::Gone(object(life, version));
-        for (stored, event, applied, changes) in [
-            (None, present(1, 5), Changed, &["+o1/1@5"][..]),
-            (None, gone(1, 5), Unchanged, &[]),
-            (Some((1, 5)), present(1, 6), Changed, &["~o1/1@5>6"]),
-            (Some((1, 5)), present(1, 5), Unchanged, &[]),
-            (Some((1, 5)), present(1, 4), Outdated, &[]),
-            (Some((1, 5)), present(2, 6), Changed, &["-o1/1@5?", "+o1/2@6"]),
-            (Some((1, 5)), present(2, 4), Outdated, &[]),
-            (Some((1, 5)), gone(1, 6), Changed, &["-o1/1@6"]),
-            // Some servers send the last state with its own version.
-            (Some((1, 5)), gone(1, 5), Changed, &["-o1/1@5"]),
-            (Some((1, 5)), gone(1, 4), Outdated, &[]),
-            (Some((1, 5)), gone(2, 6), Changed, &["-o1/1@5?"]),
-            (Some((1, 5)), gone(2, 4), Outdated, &[]),
-        ] {
-            let mut store = Store::new();
-            if let Some((life, version)) = stored {
-                apply(&mut store, 1, present(life, version));
-            }
-            let case = format!("{stored:?} {event:?}");
-            let found = apply(&mut store, 1, event);
-            assert_eq!(
-                (found.0, found.1.iter().map(String::as_str).collect::<Vec<_>>()),
-                (applied, changes.to_vec()),
-                "{case}"
-            );
-        }
-    }
-
-    #[test]
-    fn without_a_version_every_state_counts_as_new() {
-        let unversioned = || Arc::new(Object { life: Life::Uid(1), version: ResourceVersion::new("") });
-        let mut store = Store::new();
-        apply(&mut store, 1, Event::Present(unversioned()));
-        assert_eq!(apply(&mut store, 1, Event::Present(unversioned())).0, Applied::Changed);
-    }
-
-    /// What may happen to a store.
-    #[derive(Clone, Debug)]
-    enum Happening {
-        List(Vec<(u8, u8, u64)>),
-        Present(u8, u8, u64),
-        Gone(u8, u8, u64),
-    }
-
-    fn happening() -> impl Strategy<Value = Happening> {
-        let object = || (0_u8..5, 0_u8..3, 0_u64..12);
-        prop_oneof![
-            1 => prop::collection::vec(object(), 0..6).prop_map(Happening::List),
-            3 => object().prop_map(|(name, life, version)| Happening::Present(name, life, version)),
-            2 => object().prop_map(|(name, life, version)| Happening::Gone(name, life, version)),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn the_changes_folded_are_the_content(happenings in prop::collection::vec(happening(), 0..40)) {
-            let mut store = Store::new();
-            // What a subscriber knows, and what a naive cache would hold: written from the rules, not from the code.
-            let mut told: BTreeMap<ObjectKey, (Life, ResourceVersion)> = BTreeMap::new();
-            let mut naive: BTreeMap<ObjectKey, (u8, u64)> = BTreeMap::new();
-            for happening in happenings {
-                let mut removals_over = false;
-                let mut last_key: Option<ObjectKey> = None;
-                let is_list = matches!(happening, Happening::List(_));
-                let fold = |key: &ObjectKey, change: Change<'_, Object>| {
-                    let removal = matches!(change, Change::Removed { .. });
-                    if is_list {
-                        assert!(!(removal && removals_over), "a removal behind an addition");
-                        if !removal && !removals_over {
-                            // The second group begins, and with it the order anew.
-                            removals_over = true;
-                            last_key = None;
-                        }
-                        assert!(last_key.as_ref().is_none_or(|last| last < key), "not sorted");
-                        last_key = Some(key.clone());
-                    }
-                    match change {
-                        Change::Added { new } => {
-                            let state = (new.object.life.clone(), new.object.version.clone());
-                            assert_eq!(told.insert(key.clone(), state), None, "added twice");
-                        }
-                        Change::Updated { old, new } => {
-                            let state = (new.object.life.clone(), new.object.version.clone());
-                            let before = told.insert(key.clone(), state).expect("updated before it was added");
-                            assert_eq!(before, (old.life.clone(), old.version.clone()));
-                            assert_eq!(old.life, new.object.life, "a life became another one");
-                        }
-                        Change::Removed { last, may_be_stale } => {
-                            let (life, version) = told.remove(key).expect("removed before it was added");
-                            assert_eq!(&life, &last.life);
-                            assert!(!may_be_stale || version == last.version);
-                            assert!(!is_list || may_be_stale);
-                        }
-                    }
-                };
-                match happening {
-                    Happening::List(list) => {
-                        naive = list.iter().map(|&(name, life, version)| (key(name), (life, version))).collect();
-                        let list = list.into_iter().map(|(name, life, version)| (key(name), object(life, version)));
-                        store.replace(list.collect(), fold);
-                    }
-                    Happening::Present(name, life, version) => {
-                        if naive.get(&key(name)).is_none_or(|&(_, held)| version >= held) {
-                            let same = naive.get(&key(name)) == Some(&(life, version));
-                            naive.insert(key(name), (life, version));
-                            let applied = store.apply(&key(name), Event::Present(object(life, version)), fold);
-                            prop_assert_eq!(applied, if same { Applied::Unchanged } else { Applied::Changed });
-                        } else {
-                            let applied = store.apply(&key(name), Event::Present(object(life, version)), fold);
-                            prop_assert_eq!(applied, Applied::Outdated);
-                        }
-                    }
-                    Happening::Gone(name, life, version) => {
-                        if naive.get(&key(name)).is_some_and(|&(_, held)| version >= held) {
-                            naive.remove(&key(name));
-                        }
-                        store.apply(&key(name), Event::Gone(object(life, version)), fold);
-                    }
-                }
-                let held: BTreeMap<_, _> = store
-                    .entries()
-                    .map(|(key, entry)| (key.clone(), (entry.object.life.clone(), entry.object.version.clone())))
-                    .collect();
-                prop_assert_eq!(&held, &told);
-                prop_assert_eq!((store.len(), store.is_empty()), (told.len(), told.is_empty()));
-                let naive: BTreeMap<_, _> = naive
-                    .iter()
-                    .map(|(key, &(life, version))| {
-                        (key.clone(), (Life::Uid(u128::from(life)), ResourceVersion::Number(version)))
-                    })
-                    .collect();
-                prop_assert_eq!(held, naive);
-            }
-        }
-    }
-}
+mod tests;

@@ -21,10 +21,12 @@ mod subscriber;
 
 pub(crate) use decoded::Decoded;
 pub use error::DecodeError;
-pub(crate) use index::{IndexFunction, IndexId};
+pub(crate) use index::IndexId;
 pub(crate) use intern::Interner;
 pub use metadata::ObjectMetadata;
 pub(crate) use object::{MetadataError, StoredObject, TypeMeta};
 pub(crate) use packer::Packer;
 pub(crate) use store::{Cache, Entry, Session, SubscriberId};
+#[cfg(test)]
+pub(crate) use subscriber::Silent;
 pub(crate) use subscriber::{Change, Later, Leftovers, Origin, Subscriber};

@@ -98,7 +98,10 @@ impl Cache {
         let Inner { store, indexes, subscribers, synced, .. } = &mut *inner;
         let origin = if store.is_listed() { Origin::Relist } else { Origin::InitialList };
         let list = list.into_iter().map(|object| (object.key().clone(), object)).collect();
-        store.replace(list, |_, change| tell(indexes, subscribers, &change, origin, left));
+        store.replace(list, |_, change| {
+            indexes.changed(&change);
+            tell(subscribers, &change, origin, left);
+        });
         mark_synced(subscribers, synced);
         true
     }
@@ -112,7 +115,18 @@ impl Cache {
         let Inner { store, indexes, subscribers, .. } = &mut *inner;
         let (Event::Present(object) | Event::Gone(object)) = &event;
         let key = object.key().clone();
-        Some(store.apply(&key, event, |_, change| tell(indexes, subscribers, &change, Origin::Watch, left)))
+        Some(store.apply(&key, event, |_, change| {
+            indexes.changed(&change);
+            tell(subscribers, &change, Origin::Watch, left);
+        }))
+    }
+
+    /// Tells the subscribers of an object once more, as an update by which nothing changes. Whether there is one.
+    pub(crate) fn reinject(&self, key: &ObjectKey, left: &mut Leftovers) -> bool {
+        let inner = self.lock();
+        let Some(new) = inner.store.entry(key) else { return false };
+        tell(&inner.subscribers, &Change::Updated { old: &new.object, new }, Origin::Reinjected, left);
+        true
     }
 
     /// Lets the cache count as synced although no list has come. False if `session` has ended.
@@ -127,20 +141,24 @@ impl Cache {
     }
 
     /// Adds an index, whatever the cache holds by now. `None` if the name is taken.
-    pub(crate) fn add_index(&self, name: &str, function: &Arc<IndexFunction>) -> Option<IndexId> {
+    pub(crate) fn add_index(&self, name: &str, function: Arc<IndexFunction>) -> Option<IndexId> {
+        if self.lock().indexes.has(name) {
+            return None;
+        }
         // Most of it is done without the lock, which a large cache would hold up for long.
-        let prepared: BTreeMap<ObjectKey, (Arc<StoredObject>, Vec<String>)> = self
+        let mut prepared: BTreeMap<ObjectKey, (Arc<StoredObject>, Vec<String>)> = self
             .objects()
             .into_iter()
             .map(|object| (object.key().clone(), (Arc::clone(&object), function(&object))))
             .collect();
+        let ask = Arc::clone(&function);
         let mut inner = self.lock();
         let Inner { store, indexes, .. } = &mut *inner;
         let objects = store.entries().map(|(key, entry)| {
-            let known = prepared.get(key).filter(|(object, _)| Arc::ptr_eq(object, &entry.object));
-            (key.clone(), known.map_or_else(|| function(&entry.object), |(_, keys)| keys.clone()))
+            let known = prepared.remove(key).filter(|(object, _)| Arc::ptr_eq(object, &entry.object));
+            (key.clone(), known.map_or_else(|| ask(&entry.object), |(_, keys)| keys))
         });
-        indexes.add(name, Arc::clone(function), objects)
+        indexes.add(name, function, objects)
     }
 
     /// Removes an index.
@@ -169,6 +187,11 @@ impl Cache {
         version: &ResourceVersion,
     ) -> Option<Arc<StoredObject>> {
         self.lock().store.unchanged(key, life, version).cloned()
+    }
+
+    /// Calls `read` under the lock, with the objects that are there then.
+    pub(crate) fn with_entries<R>(&self, read: impl FnOnce(&Store<StoredObject>) -> R) -> R {
+        read(&self.lock().store)
     }
 
     /// Calls `read` with the object under `key`, under the lock.
@@ -210,20 +233,18 @@ impl Cache {
     }
 }
 
-/// Lets the indexes follow a change and tells the subscribers, who find them in step.
+/// Tells the subscribers of a change, which the indexes have followed.
 fn tell(
-    indexes: &mut Indexes,
     subscribers: &BTreeMap<SubscriberId, Arc<dyn Subscriber>>,
     change: &Change<'_>,
     origin: Origin,
     left: &mut Leftovers,
 ) {
-    indexes.changed(change);
     for subscriber in subscribers.values() {
         let change = match change {
             Change::Added { new } => Change::Added { new },
             Change::Updated { old, new } => Change::Updated { old, new },
-            Change::Removed { last, may_be_stale } => Change::Removed { last, may_be_stale: *may_be_stale },
+            Change::Removed { held, last, may_be_stale } => Change::Removed { held, last, may_be_stale: *may_be_stale },
         };
         if let Some(later) = subscriber.changed(change, origin) {
             left.push(later);
@@ -246,15 +267,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cache::{Later, TypeMeta};
-
-    struct Silent;
-
-    impl Subscriber for Silent {
-        fn changed(&self, _: Change<'_>, _: Origin) -> Option<Later> {
-            None
-        }
-    }
+    use crate::cache::{Later, Silent, TypeMeta};
 
     fn object(name: &str, version: &str) -> Arc<StoredObject> {
         let types = TypeMeta { api_version: "v1".into(), kind: "ConfigMap".into() };
@@ -310,10 +323,10 @@ mod tests {
                 Change::Removed { last, .. } => last,
             };
             let (cache, seen, key) = (Arc::clone(&self.cache), self.seen.clone(), object.key().clone());
-            Some(Box::new(move || {
+            Some(Later::Do(Box::new(move || {
                 let now = cache.read(&key, |entry| entry.map(|entry| entry.object.version().to_string()));
                 seen.send(format!("{key} {now:?}")).unwrap();
-            }))
+            })))
         }
     }
 
@@ -326,7 +339,8 @@ mod tests {
         cache.replace(session, vec![object("b", "2"), object("a", "1")], &mut left);
         cache.apply(session, Event::Present(object("a", "3")), &mut left);
         cache.apply(session, Event::Gone(object("b", "4")), &mut left);
-        assert!(left.do_next());
+        let Some(Later::Do(first)) = left.next() else { panic!("nothing is left") };
+        first();
         assert_eq!(seen.try_iter().collect::<Vec<_>>(), ["a Some(\"3\")"], "it sees all that the cache has seen");
         drop(left);
         assert_eq!(seen.try_iter().collect::<Vec<_>>(), ["b None", "a Some(\"3\")", "b None"]);

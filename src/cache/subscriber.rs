@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use futures::future::BoxFuture;
 use kubehandler_core::store;
 
 use super::object::StoredObject;
@@ -20,10 +21,17 @@ pub(crate) enum Origin {
     Watch,
     /// No change at all: the present content, told to a subscriber that came late.
     Replay,
+    /// No change either: somebody wants this object looked at again. Told as an update by which nothing changed.
+    Reinjected,
 }
 
-/// What is left to do for a change once the cache's lock is free.
-pub(crate) type Later = Box<dyn FnOnce() + Send>;
+/// What is left for a change once the cache's lock is free.
+pub(crate) enum Later {
+    /// To be done.
+    Do(Box<dyn FnOnce() + Send>),
+    /// To be waited for: the subscriber is behind.
+    Wait(BoxFuture<'static, ()>),
+}
 
 /// Somebody who is told of every change, in order.
 pub(crate) trait Subscriber: Send + Sync + 'static {
@@ -40,7 +48,7 @@ pub(crate) trait Subscriber: Send + Sync + 'static {
 ///
 /// Whoever brings changes to a cache does it before it brings the next ones, and holds no lock: so it runs in order, what
 /// waits is no more than the changes of one list, and who is slow slows down the informer instead of filling memory.
-/// It is done in any case: what still waits when this is dropped is done then.
+/// It is done in any case: what is still to be done when this is dropped is done then, and nobody is waited for.
 #[derive(Default)]
 pub(crate) struct Leftovers(VecDeque<Later>);
 
@@ -49,14 +57,29 @@ impl Leftovers {
         self.0.push_back(later);
     }
 
-    /// Does the next one. Whether there was one.
-    pub(crate) fn do_next(&mut self) -> bool {
-        self.0.pop_front().map(|later| later()).is_some()
+    /// The next one.
+    pub(crate) fn next(&mut self) -> Option<Later> {
+        self.0.pop_front()
     }
 }
 
 impl Drop for Leftovers {
     fn drop(&mut self) {
-        while self.do_next() {}
+        while let Some(later) = self.next() {
+            if let Later::Do(act) = later {
+                act();
+            }
+        }
+    }
+}
+
+/// One that does nothing: it keeps an informer running.
+#[cfg(test)]
+pub(crate) struct Silent;
+
+#[cfg(test)]
+impl Subscriber for Silent {
+    fn changed(&self, _: Change<'_>, _: Origin) -> Option<Later> {
+        None
     }
 }

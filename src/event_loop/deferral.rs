@@ -20,14 +20,18 @@ pub(crate) struct Deferrals {
 impl Deferrals {
     /// `work`, to be done once no lock is held; nothing if the loop has ended by then.
     pub(crate) fn later(self: &Arc<Self>, work: impl FnOnce() + Send + 'static) -> Later {
+        Later::Do(Box::new(self.unless_ended(work)))
+    }
+
+    fn unless_ended(self: &Arc<Self>, work: impl FnOnce() + Send + 'static) -> impl FnOnce() + Send + 'static {
         let deferrals = Arc::clone(self);
-        Box::new(move || {
+        move || {
             // Counted before the look: who ends the loop either is seen here or sees this one.
             let running = deferrals.ended.subscribe();
             if !*running.borrow() {
                 work();
             }
-        })
+        }
     }
 
     /// Lets nothing begin any more.
@@ -55,7 +59,8 @@ mod tests {
         let deferrals = Arc::new(Deferrals::default());
         let (sent, seen) = mpsc::channel();
         let (one, two) = (sent.clone(), sent);
-        let (one, two) = (deferrals.later(move || one.send(1).unwrap()), deferrals.later(move || two.send(2).unwrap()));
+        let one = deferrals.unless_ended(move || one.send(1).unwrap());
+        let two = deferrals.unless_ended(move || two.send(2).unwrap());
         one();
         assert_eq!(deferrals.end().now_or_never(), Some(()));
         two();
@@ -67,7 +72,7 @@ mod tests {
         let deferrals = Arc::new(Deferrals::default());
         let (begun, inside) = mpsc::channel();
         let (goes_on, gate) = mpsc::channel();
-        let later = deferrals.later(move || {
+        let later = deferrals.unless_ended(move || {
             begun.send(()).unwrap();
             gate.recv().unwrap();
         });

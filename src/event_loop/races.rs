@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::report::{Ending, RunReport};
 use super::shared::Phase;
 use super::{Context, EventHandler, EventLoop, EventLoopHandle, Retry};
-use crate::cache::{Change, Later, Origin, Subscriber};
+use crate::cache::Silent;
 use crate::clock::model::advance_to;
 use crate::event_loop::RunError;
 use crate::informer::races::{Feed, object, silent_informer};
@@ -144,14 +144,6 @@ impl EventHandler for Handler {
 
     async fn delete(&self, ctx: &Context<ConfigMap>, _: &str, name: &str) -> anyhow::Result<()> {
         self.call(ctx, name, Kind::Delete).await
-    }
-}
-
-struct Silent;
-
-impl Subscriber for Silent {
-    fn changed(&self, _: Change<'_>, _: Origin) -> Option<Later> {
-        None
     }
 }
 

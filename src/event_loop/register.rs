@@ -123,6 +123,17 @@ pub enum RegisterError {
         /// The type that the handler handles.
         handles: &'static str,
     },
+    /// An informer of it is not to try again after a failure: the handler would miss everything from then on.
+    #[error(
+        "handler `{name}`: the informer of {informer} is to stop after a failure (`RetryAfter::Never`), and the handler would not see \
+         what follows; let it retry"
+    )]
+    MayStop {
+        /// The handler's name.
+        name: Arc<str>,
+        /// Which informer.
+        informer: String,
+    },
     /// Its informer is shared, and was asked for with other options before.
     #[error("handler `{name}`{}: {conflict}", beside(.other.as_ref()))]
     Conflict {
@@ -217,6 +228,11 @@ impl EventLoop {
             let uses = |lane: &&Arc<Lane>| lane.informers().any(|informer| informer.id() == shared.id());
             let other = self.shared.lanes().iter().find(uses).map(|lane| Arc::clone(&lane.name));
             return Err(RegisterError::Conflict { name, other, conflict: conflict.clone() });
+        }
+        let sources = options.sources.iter().map(|source| &source.informer);
+        if let Some(informer) = std::iter::once(&informer).chain(sources).find(|informer| informer.config().may_stop())
+        {
+            return Err(RegisterError::MayStop { name, informer: informer.target().to_string() });
         }
         self.check_finalizer(&name, &informer, &options)?;
         let flow = self.shared.queue.add_flow(options.flow.clone());

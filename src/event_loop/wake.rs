@@ -29,6 +29,7 @@ fn cause(origin: Origin) -> Cause {
         Origin::InitialList | Origin::Replay => Cause::InitialList,
         Origin::Relist => Cause::Relist,
         Origin::Watch => Cause::Change,
+        Origin::Reinjected => Cause::Reinjected,
     }
 }
 
@@ -67,12 +68,14 @@ impl Subscriber for WakeOnChange {
                 // finalizer came and went unseen.
                 let is_due =
                     || turns || lane.phase(old) != lane.phase(&new.object) || lane.is_claiming(new.object.key());
-                if let Some(predicate) = lane.options.predicate.as_ref().filter(|_| !is_due()) {
+                // Who injects an object again wants it to be handled.
+                let passes = || origin == Origin::Reinjected || is_due();
+                if let Some(predicate) = lane.options.predicate.as_ref().filter(|_| !passes()) {
                     return Some(self.ask(predicate, old, &new.object, wake));
                 }
                 (new.object.key(), wake)
             }
-            Change::Removed { last, may_be_stale } => {
+            Change::Removed { last, may_be_stale, .. } => {
                 lane.removed(last, may_be_stale);
                 (last.key(), Wake::new(cause).resets_settle(true).deletion(true))
             }

@@ -72,6 +72,33 @@ impl Default for RetryInterval {
     }
 }
 
+/// Whether and when a failed request is tried again.
+///
+/// No wait is shorter than a millisecond, and a wait that the server asks for (`Retry-After`) is kept where it is longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetryAfter {
+    /// After waits that grow with the failures in a row: the default.
+    Backoff(RetryInterval),
+    /// After a wait that is drawn anew each time, between these two.
+    Between(Duration, Duration),
+    /// Not at all: the informer stops, its cache falls behind, and its stores end
+    /// ([`StoreEnd::Failed`](crate::StoreEnd::Failed)). An event loop does not take handlers of such an informer.
+    Never,
+}
+
+impl Default for RetryAfter {
+    fn default() -> Self {
+        Self::Backoff(RetryInterval::default())
+    }
+}
+
+impl From<RetryInterval> for RetryAfter {
+    fn from(interval: RetryInterval) -> Self {
+        Self::Backoff(interval)
+    }
+}
+
 /// How an informer holds its objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -113,7 +140,8 @@ pub struct InformerConfig {
     pub(crate) watch_silence: Duration,
     pub(crate) read_timeout: Duration,
     pub(crate) on_missing: OnMissing,
-    pub(crate) retry: RetryInterval,
+    pub(crate) retry_relist: RetryAfter,
+    pub(crate) retry_watch: RetryAfter,
 }
 
 impl Default for InformerConfig {
@@ -134,7 +162,8 @@ impl Default for InformerConfig {
             watch_silence: Duration::from_secs(150),
             read_timeout: Duration::from_secs(60),
             on_missing: OnMissing::default(),
-            retry: RetryInterval::default(),
+            retry_relist: RetryAfter::default(),
+            retry_watch: RetryAfter::default(),
         }
     }
 }
@@ -307,11 +336,32 @@ impl InformerConfig {
         self
     }
 
-    /// How long to wait before a failed request is tried again.
+    /// Whether and when a failed request is tried again, list or watch.
     #[must_use]
-    pub fn retry(mut self, retry: RetryInterval) -> Self {
-        self.retry = retry;
+    pub fn retry(self, retry: impl Into<RetryAfter>) -> Self {
+        let retry = retry.into();
+        self.retry_relist_after(retry).retry_watch_after(retry)
+    }
+
+    /// Whether and when a list that failed is tried again. A page or a list mode that failed counts as well, but what takes its
+    /// place at once ([`ListMode`]) is no retry.
+    #[must_use]
+    pub fn retry_relist_after(mut self, retry: impl Into<RetryAfter>) -> Self {
+        self.retry_relist = retry.into();
         self
+    }
+
+    /// Whether and when a watch that failed is tried again. One that ends in order, breaks after a while or goes silent is
+    /// resumed at once, and one whose version is too old is followed by a list: these are no retries.
+    #[must_use]
+    pub fn retry_watch_after(mut self, retry: impl Into<RetryAfter>) -> Self {
+        self.retry_watch = retry.into();
+        self
+    }
+
+    /// Whether there are failures after which the informer stops.
+    pub(crate) fn may_stop(&self) -> bool {
+        self.retry_relist == RetryAfter::Never || self.retry_watch == RetryAfter::Never
     }
 
     /// The options, other than what makes an informer another one, in which `self` and `other` differ.
@@ -334,7 +384,8 @@ impl InformerConfig {
         compare("watch_silence", &self.watch_silence, &other.watch_silence);
         compare("read_timeout", &self.read_timeout, &other.read_timeout);
         compare("on_missing", &self.on_missing, &other.on_missing);
-        compare("retry", &self.retry, &other.retry);
+        compare("retry_relist_after", &self.retry_relist, &other.retry_relist);
+        compare("retry_watch_after", &self.retry_watch, &other.retry_watch);
         differences
     }
 }

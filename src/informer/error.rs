@@ -192,12 +192,43 @@ pub enum SyncError {
         /// What the server said.
         why: InformerError,
     },
-    /// Nobody subscribes to it any more, so it does not run.
-    #[error("the informer of {informer} does not run: it has no subscriber")]
+    /// It does not run: nobody subscribes to it any more, or it has failed and is not to try again.
+    #[error("the informer of {informer} does not run: {}", idle(.why.as_ref()))]
     Stopped {
         /// What it lists and watches.
         informer: String,
+        /// The failure for which it has stopped ([`RetryAfter::Never`](crate::RetryAfter::Never)).
+        why: Option<InformerError>,
     },
+}
+
+/// An informer does not run, so it will not see what was waited for.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the informer of {informer} does not run: {}", idle(.why.as_ref()))]
+pub struct StoppedError {
+    pub(crate) informer: String,
+    pub(crate) why: Option<InformerError>,
+}
+
+impl StoppedError {
+    /// What it lists and watches.
+    #[must_use]
+    pub fn informer(&self) -> &str {
+        &self.informer
+    }
+
+    /// The failure for which it has stopped ([`RetryAfter::Never`](crate::RetryAfter::Never)); `None` if nobody uses it.
+    #[must_use]
+    pub fn why(&self) -> Option<&InformerError> {
+        self.why.as_ref()
+    }
+}
+
+fn idle(why: Option<&InformerError>) -> String {
+    why.map_or_else(
+        || "it does while an event loop runs a handler of it, or a store of it is held".to_owned(),
+        |why| format!("{why}, and it is not to try again"),
+    )
 }
 
 fn reason(why: Option<&InformerError>) -> String {

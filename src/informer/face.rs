@@ -10,7 +10,7 @@ use kube::core::{Selector, SelectorExt as _};
 use kubehandler_core::{ObjectKey, ResourceVersion};
 use serde::de::DeserializeOwned;
 
-use super::error::{AtLeastError, OptionsConflict};
+use super::error::{AtLeastError, OptionsConflict, StoppedError};
 use super::shared::Informer;
 use super::status::InformerStatus;
 use crate::cache::{DecodeError, Entry, ObjectMetadata, StoredObject};
@@ -147,6 +147,25 @@ impl<K> SharedInformer<K> {
     /// A version that is no number, `limit` has passed, or nobody uses the informer, before or while waiting.
     pub async fn at_least(&self, resource_version: &str, limit: Duration) -> Result<(), AtLeastError> {
         self.informer.at_least(resource_version, limit).await
+    }
+
+    /// Lists once more, and waits until a list that was begun **after** this call is in the cache: what was there at the time of the
+    /// call, and is no more, is known to be gone then. Several such requests that wait are answered by one list.
+    ///
+    /// There is no deadline: a list that fails is tried again. Dropping the future loses nothing but the answer.
+    ///
+    /// # Errors
+    /// The informer does not run, or stops.
+    pub async fn relist(&self) -> Result<(), StoppedError> {
+        self.informer.relist().await
+    }
+
+    /// Lets all who use the informer look at an object again, though it has not changed: handlers that know it get `update` with
+    /// [`Cause::Reinjected`](crate::Cause::Reinjected), which no predicate holds back, and subscribers an update from the object to
+    /// itself. False, and nothing happens, if the cache does not hold it.
+    #[must_use = "whether there is such an object"]
+    pub fn reinject(&self, key: &ObjectKey) -> bool {
+        self.informer.reinject(key)
     }
 
     /// What the cache holds now, all of one moment. What changes afterwards does not show in it.

@@ -11,7 +11,7 @@ use tracing::error;
 
 use super::face::SharedInformer;
 use super::shared::Informer;
-use crate::cache::{DecodeError, IndexFunction, IndexId, StoredObject};
+use crate::cache::{DecodeError, IndexId, StoredObject};
 use crate::contained::shielded;
 use crate::sync::Arc;
 
@@ -79,7 +79,7 @@ impl<K> SharedInformer<K> {
     /// The name is taken.
     pub fn index_by_namespace(&self, name: &str) -> Result<IndexHandle, IndexError> {
         let namespace = |object: &Arc<StoredObject>| vec![object.key().namespace().unwrap_or_default().to_owned()];
-        self.add_index(name, &(Arc::new(namespace) as Arc<IndexFunction>))
+        self.add_index(name, namespace)
     }
 
     /// Adds an index by the value of `label`; objects without it are not in it. See [`index_by`](Self::index_by).
@@ -89,7 +89,7 @@ impl<K> SharedInformer<K> {
     pub fn index_by_label(&self, name: &str, label: impl Into<String>) -> Result<IndexHandle, IndexError> {
         let label = label.into();
         let values = move |object: &Arc<StoredObject>| object.label(&label).map(str::to_owned).into_iter().collect();
-        self.add_index(name, &(Arc::new(values) as Arc<IndexFunction>))
+        self.add_index(name, values)
     }
 
     /// The keys of the objects that the index has under `key`, sorted. Decodes nothing.
@@ -109,9 +109,12 @@ impl<K> SharedInformer<K> {
         self.informer().cache.index_keys(name).ok_or_else(|| self.unknown(name))
     }
 
-    fn add_index(&self, name: &str, function: &Arc<IndexFunction>) -> Result<IndexHandle, IndexError> {
+    fn add_index<F>(&self, name: &str, function: F) -> Result<IndexHandle, IndexError>
+    where
+        F: Fn(&Arc<StoredObject>) -> Vec<String> + Send + Sync + 'static,
+    {
         let (informer, name) = (Arc::clone(self.informer()), name.to_owned());
-        match informer.cache.add_index(&name, function) {
+        match informer.cache.add_index(&name, Arc::new(function)) {
             Some(id) => Ok(IndexHandle { informer, id, name }),
             None => Err(IndexError::Taken { informer: self.describe(), name }),
         }
@@ -157,7 +160,7 @@ impl<K: DeserializeOwned + Send + Sync + 'static> SharedInformer<K> {
         // The cache holds the function, and the informer the cache.
         let (informer, index) = (Arc::downgrade(self.informer()), name.to_owned());
         let keys = move |object: &Arc<StoredObject>| keys_of(&informer, &index, object, &keys);
-        self.add_index(name, &(Arc::new(keys) as Arc<IndexFunction>))
+        self.add_index(name, keys)
     }
 
     /// The objects that the index has under `key`, sorted by their own; only these are decoded, unless that was done lately.

@@ -62,6 +62,13 @@ impl<'a> Intake<'a> {
         Arc::new(object)
     }
 
+    /// As [`keep`](Self::keep) for an object of a list. What has not changed keeps its place in memory: a list never doubles
+    /// the cache.
+    pub(super) fn keep_listed(&mut self, object: StoredObject) -> Arc<StoredObject> {
+        let held = self.informer.cache.unchanged(object.key(), object.life(), object.version());
+        held.unwrap_or_else(|| self.keep(object))
+    }
+
     /// Trains a dictionary if it is time to, on `objects`, all that there are, and compresses them by it.
     ///
     /// Others run in between; dropping the future loses nothing but the time.

@@ -33,6 +33,8 @@ mod bench;
 mod hearing;
 mod listing;
 #[cfg(test)]
+mod orders;
+#[cfg(test)]
 mod silence;
 mod step;
 #[cfg(test)]
@@ -47,7 +49,7 @@ use std::time::Duration;
 use kubehandler_core::{ResourceVersion, Timestamp};
 use rand::{Rng, RngExt as _};
 
-use super::config::{InformerConfig, ListMode};
+use super::config::{InformerConfig, ListMode, RetryAfter, RetryInterval};
 use super::error::{InformerErrorKind as Kind, Verb};
 use hearing::Hearing;
 use listing::{Listing, Streaming};
@@ -180,6 +182,19 @@ impl Machine {
         self.trouble.map(|trouble| trouble.since)
     }
 
+    /// Whether it may be told to [`relist`](Self::relist): not while a list is under way, nor while it waits.
+    pub(super) fn may_relist(&self) -> bool {
+        match self.state {
+            State::Opening { .. } | State::Watching(_) => true,
+            State::Waiting { .. } | State::Listing(_) | State::OpeningStream { .. } | State::Streaming(_) => false,
+        }
+    }
+
+    /// Lists although nothing has failed, in place of what it was to do.
+    pub(super) fn relist(&mut self, rng: &mut impl Rng) -> Step {
+        Step { effect: Effect::Relist, notice: Notice::None, action: self.start(rng) }
+    }
+
     /// Takes how the last action went and says what follows.
     ///
     /// An input that does not belong to the last action changes nothing: the action is given again.
@@ -298,7 +313,12 @@ impl Machine {
         } else {
             self.failed(Verb::Watch, failure.kind, now)
         };
-        let action = self.wait(self.watch_failures, failure, Then::Watch, now, rng);
+        // That is no error: who wants none to be retried means others.
+        let retry = match self.config.retry_watch {
+            RetryAfter::Never => RetryInterval::default().into(),
+            retry => retry,
+        };
+        let action = self.wait(retry, self.watch_failures, failure, Then::Watch, now, rng);
         Step { effect: Effect::None, notice, action }
     }
 
@@ -325,8 +345,13 @@ impl Machine {
             return Step { effect, notice: Notice::Quiet, action };
         }
         let notice = self.failed(Verb::Watch, failure.kind, now);
-        let then = if relist { Then::List(Listing::new(self.mode)) } else { Then::Watch };
-        let action = self.wait(self.watch_failures, failure, then, now, rng);
+        let retry = self.config.retry_watch;
+        let action = match (relist, retry) {
+            // The list is not the one that has failed.
+            (true, RetryAfter::Never) => self.start(rng),
+            (true, _) => self.wait(retry, self.watch_failures, failure, Then::List(Listing::new(self.mode)), now, rng),
+            (false, _) => self.wait(retry, self.watch_failures, failure, Then::Watch, now, rng),
+        };
         Step { effect, notice, action }
     }
 
@@ -381,12 +406,26 @@ impl Machine {
         }
     }
 
-    /// Waits for the `failures`-th time in a row, then does `then`.
-    fn wait(&mut self, failures: u32, failure: Failure, then: Then, now: Timestamp, rng: &mut impl Rng) -> Action {
-        let retry = self.config.retry;
-        let max = if failure.kind == Kind::Missing { retry.max.min(MISSING_WAIT_MAX) } else { retry.max };
-        let doublings = failures.saturating_sub(1).min(31);
-        let delay = retry.initial.saturating_mul(1 << doublings).min(max).mul_f64(0.5 + rng.random::<f64>() / 2.0);
+    /// Waits for the `failures`-th time in a row, then does `then`; stops where that is not to be.
+    fn wait(
+        &mut self,
+        retry: RetryAfter,
+        failures: u32,
+        failure: Failure,
+        then: Then,
+        now: Timestamp,
+        rng: &mut impl Rng,
+    ) -> Action {
+        let chance = rng.random::<f64>();
+        let delay = match retry {
+            RetryAfter::Backoff(RetryInterval { initial, max }) => {
+                let max = if failure.kind == Kind::Missing { max.min(MISSING_WAIT_MAX) } else { max };
+                let doublings = failures.saturating_sub(1).min(31);
+                initial.saturating_mul(1 << doublings).min(max).mul_f64(0.5 + chance / 2.0)
+            }
+            RetryAfter::Between(least, most) => least + most.saturating_sub(least).mul_f64(chance),
+            RetryAfter::Never => return Action::Stop,
+        };
         let asked = failure.retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
         let until = now + delay.max(asked).max(DELAY_MIN);
         self.state = State::Waiting { until, then };

@@ -14,6 +14,7 @@ mod factory;
 mod frame;
 #[cfg(all(test, not(shuttle)))]
 mod fuzz;
+mod gathered;
 mod indexes;
 mod intake;
 mod machine;
@@ -30,8 +31,8 @@ mod task;
 mod tests;
 mod transform;
 
-pub use config::{InformerConfig, ListMode, OnMissing, Representation, RetryInterval};
-pub use error::{AtLeastError, InformerError, InformerErrorKind, OptionsConflict, SyncError};
+pub use config::{InformerConfig, ListMode, OnMissing, Representation, RetryAfter, RetryInterval};
+pub use error::{AtLeastError, InformerError, InformerErrorKind, OptionsConflict, StoppedError, SyncError};
 pub use face::{CacheSnapshot, SharedInformer};
 pub use factory::InformerFactory;
 pub use indexes::{IndexError, IndexHandle};

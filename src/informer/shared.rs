@@ -6,16 +6,17 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use kubehandler_core::store::Store;
 use kubehandler_core::{ObjectKey, ResourceVersion};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::config::{InformerConfig, ListMode, OnMissing, Representation};
-use super::error::{AtLeastError, InformerError, InformerErrorKind, SyncError};
+use super::error::{AtLeastError, InformerError, InformerErrorKind, StoppedError, SyncError};
 use super::status::{InformerState, InformerStatus};
 use super::target::Target;
-use crate::cache::{Cache, DecodeError, Decoded, Entry, Session, StoredObject, Subscriber, SubscriberId};
+use crate::cache::{Cache, DecodeError, Decoded, Entry, Leftovers, Session, StoredObject, Subscriber, SubscriberId};
 use crate::sync::{Arc, JoinHandle, Mutex, MutexGuard, spawn};
 
 /// Tells informers apart.
@@ -33,6 +34,8 @@ pub(crate) struct Informer {
     pub(super) cache: Cache,
     pub(super) live: Mutex<Live>,
     pub(super) progress: watch::Sender<Progress>,
+    // How many lists were asked for by hand.
+    pub(super) relist: watch::Sender<u64>,
     pub(super) untransformed: AtomicU64,
     undecodable: AtomicU64,
     // What was decoded lately, where the representation is the compact one.
@@ -66,8 +69,12 @@ pub(super) struct Progress {
     pub(super) synced: bool,
     /// Up to where the cache is complete.
     pub(super) version: Option<ResourceVersion>,
+    /// Up to which request for a list ([`Informer::relist`]) the last complete one is an answer.
+    pub(super) listed: u64,
     /// The failure that the task is in, until it is over.
     pub(super) failing: Option<InformerError>,
+    /// The failure for which it has stopped, since that is not to be retried.
+    pub(super) stopped: Option<InformerError>,
 }
 
 impl Progress {
@@ -89,6 +96,7 @@ impl Informer {
             cache: Cache::default(),
             live: Mutex::default(),
             progress: watch::Sender::default(),
+            relist: watch::Sender::default(),
             untransformed: AtomicU64::new(0),
             undecodable: AtomicU64::new(0),
             decoded,
@@ -136,6 +144,11 @@ impl Informer {
         self.cache.read(key, read)
     }
 
+    /// Calls `read` with all objects, under the cache's lock: it must be quick and must not call back.
+    pub(crate) fn with_entries<R>(&self, read: impl FnOnce(&Store<StoredObject>) -> R) -> R {
+        self.cache.with_entries(read)
+    }
+
     /// All objects, sorted by key.
     pub(crate) fn entries(&self) -> Vec<Entry> {
         self.cache.entries()
@@ -165,7 +178,7 @@ impl Informer {
                 return Ok(());
             }
             if !seen.running {
-                return Err(SyncError::Stopped { informer: informer() });
+                return Err(SyncError::Stopped { informer: informer(), why: seen.stopped });
             }
             let suspended = match (&seen.failing, self.config.on_missing) {
                 (Some(why), OnMissing::Fail) if seen.is_missing() => {
@@ -214,6 +227,45 @@ impl Informer {
         }
     }
 
+    /// Lists once more, and waits until a list that was begun after this call is in the cache. Dropping the future loses
+    /// nothing but the answer.
+    pub(crate) async fn relist(&self) -> Result<(), StoppedError> {
+        let mut progress = self.progress.subscribe();
+        let mut asked = 0;
+        self.relist.send_modify(|requests| {
+            *requests += 1;
+            asked = *requests;
+        });
+        loop {
+            let Progress { running, listed, stopped, .. } = progress.borrow_and_update().clone();
+            if listed >= asked {
+                return Ok(());
+            }
+            if !running {
+                return Err(StoppedError { informer: self.target.to_string(), why: stopped });
+            }
+            // The sender lives as long as `self`, so a change is all that can come.
+            let _ = progress.changed().await;
+        }
+    }
+
+    /// Waits until it has stopped for a failure that is not to be retried.
+    pub(crate) async fn stopped(&self) -> InformerError {
+        let mut progress = self.progress.subscribe();
+        loop {
+            if let Some(why) = &progress.borrow_and_update().stopped {
+                return why.clone();
+            }
+            // As above.
+            let _ = progress.changed().await;
+        }
+    }
+
+    /// Tells those who use it of an object once more. Whether there is one.
+    pub(crate) fn reinject(&self, key: &ObjectKey) -> bool {
+        self.cache.reinject(key, &mut Leftovers::default())
+    }
+
     /// The typed object, decoded now unless that was done lately; failures are counted.
     pub(crate) fn decode<K>(&self, object: &Arc<StoredObject>) -> Result<Arc<K>, DecodeError>
     where
@@ -249,6 +301,17 @@ impl Informer {
     /// Whether it cannot list or watch at the moment.
     pub(crate) fn is_failing(&self) -> bool {
         self.progress.borrow().failing.is_some()
+    }
+
+    /// The cache, for tests that fill it themselves.
+    #[cfg(all(test, not(shuttle)))]
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// What it was asked for.
+    pub(crate) fn config(&self) -> &InformerConfig {
+        &self.config
     }
 
     /// What it lists and watches.

@@ -63,4 +63,10 @@ pub enum InformerState {
         /// When it tries again.
         next: Instant,
     },
+    /// It has stopped for good, as [`RetryAfter::Never`](crate::RetryAfter::Never) says: its cache falls behind. The next
+    /// subscriber begins anew.
+    Stopped {
+        /// The failure.
+        why: InformerError,
+    },
 }

@@ -1,13 +1,12 @@
 //! The task that runs while an informer has subscribers: it drives the machine with the source and fills the cache.
 //!
-//! It must not decide what the machine decides. What it owns is the list being collected and the open watch. It ends
+//! It must not decide what the machine decides. What it owns is the list under way and the open watch. It ends
 //! with its session: what it would write after that, the cache refuses.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kubehandler_core::ResourceVersion;
 use kubehandler_core::store::{Applied, Event};
-use kubehandler_core::{ObjectKey, ResourceVersion};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::task::coop::consume_budget;
@@ -16,13 +15,14 @@ use tracing::{debug, error, info, warn};
 
 use super::error::{InformerError, InformerErrorKind as Kind, Verb};
 use super::frame::{self, Frame};
+use super::gathered::Gathered;
 use super::intake::Intake;
 use super::machine::{Action, Effect, Input, Machine, Notice, PageRequest, Step, WatchFrom, WatchRequest};
 use super::shared::{Informer, Live, Progress};
 use super::source::{self, Read, RequestError, Source, WatchBody, damaged};
 use super::split::Damage;
 use super::status::InformerState;
-use crate::cache::{Leftovers, MetadataError, Session, StoredObject};
+use crate::cache::{Later, Leftovers, MetadataError, Session, StoredObject};
 use crate::clock::Clock;
 
 /// Lists and watches until `session` ends.
@@ -32,13 +32,24 @@ pub(super) async fn run(informer: Arc<Informer>, session: Session) {
     let mut task = Task::new(&informer, session);
     let _end = EndGuard { informer: &informer, session };
     let mut action = machine.start(&mut rng);
+    let mut asked = informer.relist.subscribe();
     loop {
-        task.show(&machine, &action);
-        let Some(input) = task.act(action).await else { return };
-        let step = machine.step(input, task.clock.now(), &mut rng);
+        let step = if machine.may_relist() && *asked.borrow_and_update() > task.begun {
+            machine.relist(&mut rng)
+        } else {
+            task.show(&machine, &action);
+            let input = tokio::select! {
+                biased;
+                input = task.act(action.clone()) => input,
+                // What it is doing is not needed any more.
+                Ok(()) = asked.changed(), if machine.may_relist() => continue,
+            };
+            let Some(input) = input else { return };
+            machine.step(input, task.clock.now(), &mut rng)
+        };
         let Some(next) = task.follow(&machine, step) else { return };
         task.finish_changes().await;
-        task.train_if_due().await;
+        task.intake.train_if_due(|| task.gathered.with_all_of(&informer.cache)).await;
         action = next;
     }
 }
@@ -87,17 +98,15 @@ struct Task<'a> {
     clock: Clock,
     source: Source,
     intake: Intake<'a>,
-    // The items of the pages that have arrived in full; the cache gets them with the last page.
-    list: Vec<Arc<StoredObject>>,
-    // The items of the page that has just arrived.
-    page: Vec<Arc<StoredObject>>,
+    // The cache gets it when it is complete.
+    gathered: Gathered,
     watch: Option<WatchBody>,
-    // What a list as a stream has brought so far, while it is not complete.
-    stream: Option<BTreeMap<ObjectKey, Arc<StoredObject>>>,
     // What subscribers still have to do for the changes that they were told.
     left: Leftovers,
     // The last failure, until the machine says that it is over.
     failure: Option<InformerError>,
+    // Up to which request for a list the last one that was begun is an answer.
+    begun: u64,
 }
 
 impl<'a> Task<'a> {
@@ -109,17 +118,24 @@ impl<'a> Task<'a> {
             clock: Clock::new(),
             source: Source::new(informer.client.clone(), informer.target.clone(), config.read_timeout),
             intake: Intake::new(informer),
-            list: Vec::new(),
-            page: Vec::new(),
+            gathered: Gathered::default(),
             watch: None,
-            stream: None,
             left: Leftovers::default(),
             failure: None,
+            begun: 0,
         }
     }
 
     /// Does what the machine wants. `None` if the session has ended.
     async fn act(&mut self, action: Action) -> Option<Input> {
+        let begins_list = match &action {
+            Action::List(page) => page.continue_token.is_none(),
+            Action::Watch(watch) => watch.from == WatchFrom::InitialEvents,
+            Action::Read { .. } | Action::Probe | Action::Sleep { .. } | Action::Stop => false,
+        };
+        if begins_list {
+            self.begun = *self.informer.relist.borrow();
+        }
         Some(match action {
             Action::List(page) => {
                 self.watch = None;
@@ -144,20 +160,33 @@ impl<'a> Task<'a> {
                 self.clock.sleep_until(until).await;
                 Input::Tick
             }
+            Action::Stop => {
+                self.stop();
+                return None;
+            }
         })
     }
 
+    /// Ends the run for its last failure, which is not to be retried.
+    fn stop(&self) {
+        let why = self.failure.clone().unwrap_or_else(|| self.ended_at_once());
+        error!(informer = %self.informer.target, "{why}; it is not to be tried again, so the informer stops");
+        self.live(|live| live.state = InformerState::Stopped { why: why.clone() });
+        self.progress(|progress| {
+            progress.session = None;
+            progress.running = false;
+            progress.failing = Some(why.clone());
+            progress.stopped = Some(why);
+        });
+    }
+
     async fn list(&mut self, request: &PageRequest) -> Result<Input, RequestError> {
-        self.page.clear();
+        self.gathered.begin_page();
         let mut body = self.source.list(request).await?;
-        let mut position = self.list.len();
+        let mut position = self.gathered.len();
         while let Some(item) = body.next().await? {
             match self.intake.read(&item) {
-                Ok(object) => {
-                    // What has not changed keeps its place in memory: a list never doubles the cache.
-                    let held = self.informer.cache.unchanged(object.key(), object.life(), object.version());
-                    self.page.push(held.unwrap_or_else(|| self.intake.keep(object)));
-                }
+                Ok(object) => self.gathered.push(self.intake.keep_listed(object)),
                 Err(MetadataError::Syntax) => {
                     let damage = Damage::Malformed("an item of the list is not valid JSON");
                     return Err(damaged(Verb::List, &self.informer.target, damage));
@@ -165,8 +194,7 @@ impl<'a> Task<'a> {
                 Err(error) => self.skip(&format!("item {position} of the list"), &error),
             }
             position += 1;
-            let collected = || self.list.iter().chain(&self.page);
-            self.intake.train_if_due(|| all_objects(self.informer, collected())).await;
+            self.intake.train_if_due(|| self.gathered.with_all_of(&self.informer.cache)).await;
             // Lets others run, and this task be ended, though the whole page may be here already.
             consume_budget().await;
         }
@@ -186,7 +214,7 @@ impl<'a> Task<'a> {
 
     async fn open(&mut self, request: &WatchRequest) -> Result<Input, RequestError> {
         self.watch = None;
-        self.stream = (request.from == WatchFrom::InitialEvents).then(BTreeMap::new);
+        self.gathered.begin_watch(request.from == WatchFrom::InitialEvents);
         self.watch = Some(self.source.watch(request).await?);
         Ok(Input::WatchOpened)
     }
@@ -229,9 +257,10 @@ impl<'a> Task<'a> {
             }
             Err(error) => {
                 self.skip("an object of the watch", &error);
-                Ok(Some(match self.stream {
-                    Some(_) => Input::InitialEvent { is_added: sort == Sort::Added },
-                    None => Input::Event { version: ResourceVersion::new("") },
+                Ok(Some(if self.gathered.is_stream() {
+                    Input::InitialEvent { is_added: sort == Sort::Added }
+                } else {
+                    Input::Event { version: ResourceVersion::new("") }
                 }))
             }
         }
@@ -239,7 +268,7 @@ impl<'a> Task<'a> {
 
     fn bookmark(&mut self, version: &str, ends_initial_events: bool) -> Input {
         let version = ResourceVersion::new(version);
-        if self.stream.is_some() && !ends_initial_events {
+        if self.gathered.is_stream() && !ends_initial_events {
             let detail = "a bookmark came that does not end the list: the server takes it for a plain watch";
             self.failure = Some(self.failed(Kind::Malformed, detail));
         }
@@ -249,7 +278,7 @@ impl<'a> Task<'a> {
 
     /// Takes what a frame says of an object. `None` if the session has ended.
     fn event(&mut self, object: StoredObject, sort: Sort) -> Option<Input> {
-        let Some(stream) = &mut self.stream else {
+        let Some(stream) = self.gathered.stream() else {
             let object = self.intake.keep(object);
             return self.apply(if sort == Sort::Gone { Event::Gone(object) } else { Event::Present(object) });
         };
@@ -258,19 +287,10 @@ impl<'a> Task<'a> {
             if sort == Sort::Gone {
                 stream.remove(object.key());
             } else {
-                // As with the items of a list.
-                let kept = self.informer.cache.unchanged(object.key(), object.life(), object.version());
-                stream.insert(object.key().clone(), kept.unwrap_or_else(|| self.intake.keep(object)));
+                stream.insert(object.key().clone(), self.intake.keep_listed(object));
             }
         }
         Some(Input::InitialEvent { is_added: sort == Sort::Added })
-    }
-
-    /// Compresses what the cache holds by a new dictionary, if it is time to.
-    async fn train_if_due(&mut self) {
-        let stream = || self.stream.iter().flat_map(BTreeMap::values);
-        let collected = || self.list.iter().chain(&self.page).chain(stream());
-        self.intake.train_if_due(|| all_objects(self.informer, collected())).await;
     }
 
     fn apply(&mut self, event: Event<StoredObject>) -> Option<Input> {
@@ -289,62 +309,52 @@ impl<'a> Task<'a> {
 
     /// Does what follows at once and tells what is to be told. `None` if the session has ended.
     fn follow(&mut self, machine: &Machine, step: Step) -> Option<Action> {
-        self.tell(step.notice, machine);
+        if step.action != Action::Stop {
+            self.tell(step.notice, machine);
+        }
         match step.effect {
             Effect::None => {}
-            Effect::Keep => self.list.append(&mut self.page),
-            Effect::Discard => {
-                self.list = Vec::new();
-                self.stream = None;
-            }
+            Effect::Keep => self.gathered.keep_page(),
+            Effect::Discard => self.gathered.discard(),
             Effect::Relist => self.live(|live| live.relists += 1),
-            Effect::Commit => {
-                self.list.append(&mut self.page);
-                self.page = Vec::new();
-                self.commit()?;
-            }
+            Effect::Commit => self.commit()?,
             Effect::StartWithout => {
-                self.list = Vec::new();
-                self.stream = None;
+                self.gathered.discard();
                 self.informer.cache.start_without(self.session).then_some(())?;
                 self.progress(|progress| progress.synced = true);
                 info!(informer = %self.informer.target, "counts as synced without its kind, which is missing");
             }
         }
-        self.seen(machine.version());
+        if self.informer.version().as_ref() != machine.version() {
+            self.progress(|progress| progress.version = machine.version().cloned());
+        }
         Some(step.action)
-    }
-
-    /// Tells who waits how far the cache has come.
-    fn seen(&self, version: Option<&ResourceVersion>) {
-        self.informer.progress.send_if_modified(|progress| {
-            let is_news = progress.session == Some(self.session) && progress.version.as_ref() != version;
-            if is_news {
-                progress.version = version.cloned();
-            }
-            is_news
-        });
     }
 
     /// Gives the complete list to the cache. `None` if the session has ended.
     fn commit(&mut self) -> Option<()> {
-        let list = match self.stream.take() {
-            Some(stream) => stream.into_values().collect(),
-            None => std::mem::take(&mut self.list),
-        };
+        let list = self.gathered.complete();
         if let Some(watch) = &mut self.watch {
             watch.verb = Verb::Watch;
         }
         debug!(informer = %self.informer.target, objects = list.len(), "listed");
         self.informer.cache.replace(self.session, list, &mut self.left).then_some(())?;
         self.live(|live| live.lists += 1);
-        self.progress(|progress| progress.synced = true);
+        self.progress(|progress| {
+            progress.synced = true;
+            progress.listed = self.begun;
+        });
         Some(())
     }
 
-    /// Does what subscribers have left for later: users' functions among it, so others may run in between.
+    /// Does what subscribers have left for later: users' functions among it, so others may run in between. Waits for those who
+    /// are behind and want that.
     async fn finish_changes(&mut self) {
-        while self.left.do_next() {
+        while let Some(later) = self.left.next() {
+            match later {
+                Later::Do(act) => act(),
+                Later::Wait(until) => until.await,
+            }
             consume_budget().await;
         }
     }
@@ -382,6 +392,8 @@ impl<'a> Task<'a> {
             Action::List(_) => InformerState::Listing,
             Action::Watch(_) | Action::Read { .. } if machine.is_streaming() => InformerState::Streaming,
             Action::Watch(_) | Action::Read { .. } | Action::Probe => InformerState::Watching,
+            // It is shown when it has stopped.
+            Action::Stop => return,
             Action::Sleep { until } => {
                 let since = machine.failing_since().unwrap_or_else(|| self.clock.now());
                 let why = self.failure.clone().unwrap_or_else(|| self.ended_at_once());
@@ -419,36 +431,28 @@ impl<'a> Task<'a> {
     }
 
     fn stalled(&self) -> InformerError {
-        let detail = match self.stream {
-            Some(_) => "no new object came in time, nor the bookmark that ends the list; does the server know streams?",
-            None => "the watch stalled: nothing came, not even its end",
+        let detail = if self.gathered.is_stream() {
+            "no new object came in time, nor the bookmark that ends the list; does the server know streams?"
+        } else {
+            "the watch stalled: nothing came, not even its end"
         };
         self.failed(Kind::Stalled, detail)
     }
 
     fn ended_at_once(&self) -> InformerError {
-        let detail = match self.stream {
-            Some(_) => "the server ended it before the bookmark that ends the list",
-            None => "the server ends the watch as soon as it has begun",
+        let detail = if self.gathered.is_stream() {
+            "the server ended it before the bookmark that ends the list"
+        } else {
+            "the server ends the watch as soon as it has begun"
         };
         self.failed(Kind::Truncated, detail)
     }
 
     /// A failure of the watch, or of the list that it begins with.
     fn failed(&self, kind: Kind, detail: &str) -> InformerError {
-        let verb = if self.stream.is_some() { Verb::Stream } else { Verb::Watch };
+        let verb = if self.gathered.is_stream() { Verb::Stream } else { Verb::Watch };
         InformerError::new(verb, &self.informer.target, kind, detail)
     }
-}
-
-/// All objects that an informer holds: those of its cache, and those of a list that is under way.
-fn all_objects<'o>(
-    informer: &Informer,
-    collected: impl Iterator<Item = &'o Arc<StoredObject>>,
-) -> Vec<Arc<StoredObject>> {
-    let mut objects = informer.cache.objects();
-    objects.extend(collected.cloned());
-    objects
 }
 
 #[cfg(all(test, not(shuttle)))]
@@ -457,16 +461,8 @@ mod tests {
     use kubehandler_testkit::ApiServer;
 
     use super::*;
-    use crate::cache::{Change, Later, Origin, Subscriber};
+    use crate::cache::Silent;
     use crate::informer::InformerFactory;
-
-    struct Silent;
-
-    impl Subscriber for Silent {
-        fn changed(&self, _: Change<'_>, _: Origin) -> Option<Later> {
-            None
-        }
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_run_that_has_ended_tells_nothing_of_itself() {

@@ -2,7 +2,10 @@
 //! `EventLoop`.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kubehandler::{CancellationToken, DefaultHandler, EventLoop, HandlerOptions, Predicate, RegisterError, RunError};
+use kubehandler::{
+    CancellationToken, DefaultHandler, EventLoop, HandlerOptions, InformerConfig, Predicate, RegisterError, RetryAfter,
+    RunError,
+};
 
 use crate::support::{on_both, quiet};
 
@@ -82,6 +85,24 @@ fn conflicting_options_on_an_informer_of_owned_objects_are_refused_too() {
         for part in ["slim", "full", "secrets", "keep_managed_fields"] {
             assert!(error.contains(part), "{part} in {error}");
         }
+    });
+}
+
+#[test]
+fn a_handler_of_an_informer_that_may_stop_is_refused_whichever_it_needs_it_for() {
+    on_both(async |world| {
+        let never = |config: InformerConfig| config.retry_watch_after(RetryAfter::Never);
+        let secrets = world.informers.configured::<Secret>(never(world.config()));
+        let maps = || world.informers.informer::<ConfigMap>();
+        let mut event_loop = EventLoop::new("stops");
+        let error = event_loop.register(DefaultHandler::new("own", secrets.clone())).unwrap_err();
+        assert!(matches!(&error, RegisterError::MayStop { .. }), "{error}");
+        let owner = DefaultHandler::new("owner", maps()).options(HandlerOptions::default().owns(&secrets));
+        let error = event_loop.register(owner).unwrap_err().to_string();
+        for part in ["owner", "secrets", "RetryAfter::Never"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+        event_loop.register(DefaultHandler::new("fine", maps())).unwrap();
     });
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use kubehandler::{HandlerOptions, Predicate, SharedInformer};
+use kubehandler::{Cause, Causes, HandlerOptions, Predicate, SharedInformer};
 use serde_json::json;
 
 use crate::support::kinds::Strict;
@@ -46,6 +46,26 @@ fn a_change_that_is_held_back_comes_with_the_next_wake() {
         world.change("a", "3").await;
         world.label("a", "tier", Some("web")).await;
         recorder.settles("a", ["add 1", "update 2", "update 3"]).await;
+    });
+}
+
+#[test]
+fn an_object_that_is_injected_again_is_handled_though_nothing_changed() {
+    on_both(async |world| {
+        let (recorder, running) = start(world, never()).await;
+        world.create("a", "1").await;
+        recorder.tells("a", ["add 1"]).await;
+        let maps: SharedInformer<ConfigMap> = world.informers.informer();
+        assert!(maps.reinject(&world.key("a")));
+        recorder.settles("a", ["add 1", "update 1"]).await;
+        assert_eq!(recorder.last("a").causes, Causes::from(Cause::Reinjected));
+        world.change("a", "2").await;
+        world.seen().await;
+        assert!(maps.reinject(&world.key("a")));
+        recorder.settles("a", ["add 1", "update 1", "update 2"]).await;
+        assert!(!maps.reinject(&world.key("b")), "there is none");
+        running.stop().await;
+        assert!(!maps.reinject(&world.key("a")), "nobody uses the informer");
     });
 }
 

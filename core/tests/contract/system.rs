@@ -251,7 +251,7 @@ fn wake(
                         old.generation != new.object.generation || old.terminating != new.object.terminating;
                     Wake::new(cause).resets_settle(respecified).deletion(ends(&new.object))
                 }
-                Change::Removed { last, may_be_stale } => {
+                Change::Removed { last, may_be_stale, .. } => {
                     let tombstone = Tombstone { last: Arc::clone(last), may_be_stale: *may_be_stale };
                     lane.ledger.removed(key, &last.life, tombstone, phase(lane.finalizer, last));
                     Wake::new(cause).resets_settle(true).deletion(true)

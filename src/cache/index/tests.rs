@@ -7,18 +7,9 @@ use kubehandler_core::store::Event;
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::cache::{
-    Cache, Change, IndexFunction, IndexId, Later, Leftovers, Origin, StoredObject, Subscriber, TypeMeta,
-};
+use super::IndexFunction;
+use crate::cache::{Cache, IndexId, Leftovers, Silent, StoredObject, TypeMeta};
 use crate::sync::Arc;
-
-struct Silent;
-
-impl Subscriber for Silent {
-    fn changed(&self, _: Change<'_>, _: Origin) -> Option<Later> {
-        None
-    }
-}
 
 /// The object `name` in a state whose colours are these.
 fn object(name: u8, version: u64, colours: &BTreeSet<u8>) -> Arc<StoredObject> {
@@ -98,7 +89,7 @@ proptest! {
                     model.remove(&name);
                 }
                 Step::AddIndex(first) => {
-                    let added = cache.add_index(name(first), &by_colour());
+                    let added = cache.add_index(name(first), by_colour());
                     prop_assert_eq!(added.is_none(), indexes.contains_key(name(first)), "a name is taken once");
                     indexes.extend(added.map(|id| (name(first), id)));
                 }

@@ -44,7 +44,9 @@ impl Bench {
                 assert!(until > self.now, "a wait that has ended before it began: a busy loop");
                 self.now = until;
             }
-            Action::List(_) | Action::Watch(_) | Action::Probe => panic!("nothing to wait for: {:?}", self.action),
+            Action::List(_) | Action::Watch(_) | Action::Probe | Action::Stop => {
+                panic!("nothing to wait for: {:?}", self.action)
+            }
         }
         self.step(Input::Tick)
     }
@@ -57,7 +59,7 @@ impl Bench {
     pub(super) fn delay(&self) -> Duration {
         match self.action {
             Action::Sleep { until } => until - self.now,
-            Action::List(_) | Action::Watch(_) | Action::Probe | Action::Read { .. } => Duration::ZERO,
+            Action::List(_) | Action::Watch(_) | Action::Probe | Action::Read { .. } | Action::Stop => Duration::ZERO,
         }
     }
 
@@ -82,7 +84,7 @@ impl Bench {
             Action::Watch(WatchRequest { from, .. }) => {
                 assert_eq!(*from, WatchFrom::Version(self::version(expected)));
             }
-            Action::List(_) | Action::Probe | Action::Read { .. } | Action::Sleep { .. } => {
+            Action::List(_) | Action::Probe | Action::Read { .. } | Action::Sleep { .. } | Action::Stop => {
                 panic!("no watch: {:?}", self.action)
             }
         }
@@ -92,7 +94,7 @@ impl Bench {
     pub(super) fn assert_streams(&self) {
         match &self.action {
             Action::Watch(WatchRequest { from, .. }) => assert_eq!(*from, WatchFrom::InitialEvents),
-            Action::List(_) | Action::Probe | Action::Read { .. } | Action::Sleep { .. } => {
+            Action::List(_) | Action::Probe | Action::Read { .. } | Action::Sleep { .. } | Action::Stop => {
                 panic!("no stream: {:?}", self.action)
             }
         }

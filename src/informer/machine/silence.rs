@@ -11,7 +11,7 @@ impl Bench {
     fn asked_timeout(&self) -> Duration {
         match &self.action {
             Action::Watch(WatchRequest { timeout_seconds, .. }) => seconds(*timeout_seconds),
-            Action::List(_) | Action::Read { .. } | Action::Probe | Action::Sleep { .. } => {
+            Action::List(_) | Action::Read { .. } | Action::Probe | Action::Sleep { .. } | Action::Stop => {
                 panic!("no watch: {:?}", self.action)
             }
         }
@@ -22,7 +22,7 @@ impl Bench {
     fn patience(&self) -> Duration {
         match self.action {
             Action::Read { until } => until - self.now,
-            Action::List(_) | Action::Watch(_) | Action::Probe | Action::Sleep { .. } => {
+            Action::List(_) | Action::Watch(_) | Action::Probe | Action::Sleep { .. } | Action::Stop => {
                 panic!("no watch: {:?}", self.action)
             }
         }

@@ -20,6 +20,8 @@ pub(in crate::informer) enum Action {
     Probe,
     /// Wait until then; report `Tick`.
     Sleep { until: Timestamp },
+    /// End: this failure is not to be retried. Nothing is reported.
+    Stop,
 }
 
 /// A page of a list.

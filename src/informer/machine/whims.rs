@@ -90,6 +90,7 @@ proptest! {
                 (Action::Watch(_) | Action::Read { .. }, Whim::Fail(kind, asked)) => {
                     bench.step(Input::WatchFailed(Failure { kind: *kind, retry_after: asked.map(seconds) }))
                 }
+                (Action::Stop, _) => return Err(TestCaseError::fail("it is to retry everything")),
                 (Action::List(_), Whim::Silence) => bench.step(list_failed(Kind::Stalled)),
                 (Action::Watch(_), Whim::Silence) => bench.step(watch_failed(Kind::Stalled)),
             };

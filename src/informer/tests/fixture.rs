@@ -29,13 +29,14 @@ impl Subscriber for Diary {
         let (sign, object, note) = match change {
             Change::Added { new } => ('+', &new.object, if new.preexisting { "!" } else { "" }),
             Change::Updated { new, .. } => ('~', &new.object, ""),
-            Change::Removed { last, may_be_stale } => ('-', last, if may_be_stale { "?" } else { "" }),
+            Change::Removed { last, may_be_stale, .. } => ('-', last, if may_be_stale { "?" } else { "" }),
         };
         let origin = match origin {
             Origin::InitialList => "initial",
             Origin::Relist => "relist",
             Origin::Watch => "watch",
             Origin::Replay => "replay",
+            Origin::Reinjected => "reinjected",
         };
         self.lines.lock().unwrap().push(format!("{sign}{}{note} {origin}", object.key().name()));
         self.objects.lock().unwrap().push(Arc::clone(object));

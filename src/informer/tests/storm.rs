@@ -45,7 +45,7 @@ impl Subscriber for Fold {
                 assert_eq!(before, Some((old.life().clone(), old.version().clone())));
                 assert_eq!(old.life(), new.object.life());
             }
-            Change::Removed { last, may_be_stale } => {
+            Change::Removed { last, may_be_stale, .. } => {
                 let (life, _) = folded.objects.remove(last.key()).expect("removed though it was not there");
                 assert_eq!(&life, last.life());
                 assert!(origin == Origin::Watch || may_be_stale);
