@@ -86,6 +86,7 @@ mod informer;
 mod json;
 mod observer;
 mod queue;
+mod store;
 mod sync;
 mod work_queue;
 
@@ -100,9 +101,14 @@ pub use informer::{
     InformerFactory, InformerState, InformerStatus, ListMode, OnMissing, OptionsConflict, PointerError, Representation,
     RetryAfter, RetryInterval, SharedInformer, StoppedError, SyncError,
 };
+pub use kubehandler_core::outbox::Delivery;
 pub use kubehandler_core::queue::{BackoffConfig, Cause, Causes, RetryLimit};
 pub use kubehandler_core::{EventType, Life, ObjectKey};
 pub use observer::CallCounts;
+pub use store::{
+    FlatNameIndex, Heard, Index, IndexedStore, InitMode, Listener, NameIndex, Store, StoreEnd, Subscriber,
+    SubscriberFuncs, WatchConfig, WatchError, Watching,
+};
 pub use tokio_util::sync::CancellationToken;
 pub use work_queue::{
     AbandonedItem, EnqueueError, WorkContext, WorkQueue, WorkQueueError, WorkQueueHandle, WorkQueueReport,

@@ -10,6 +10,7 @@ pub mod dispatch;
 mod event;
 pub mod key;
 mod keyed;
+pub mod outbox;
 pub mod queue;
 pub mod store;
 pub mod time;

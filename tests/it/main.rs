@@ -29,4 +29,5 @@ mod readers;
 mod restart;
 mod resync;
 mod started;
+mod stores;
 mod support;

@@ -48,6 +48,9 @@ const VOCABULARY: &[&str] = &["event", "key", "version", "EventType", "Life", "O
 /// The vocabulary, and where records are kept.
 const DISPATCH: &[&str] = &["event", "key", "keyed", "version", "EventType", "Life", "ObjectKey", "ResourceVersion"];
 
+/// The vocabulary, and what changes.
+const OUTBOX: &[&str] = &["key", "store", "version", "Life", "ObjectKey", "ResourceVersion"];
+
 /// Every rule.
 pub(crate) const LAYERS: &[Layer] = &[
     Layer { package: "core", part: "", may_know: None, must_not_know: WILD },
@@ -61,6 +64,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer { package: "core", part: "keyed", may_know: Some(&[]), must_not_know: &[] },
     Layer { package: "core", part: "queue", may_know: Some(&["keyed", "time", "Timestamp"]), must_not_know: &[] },
     Layer { package: "core", part: "store", may_know: Some(VOCABULARY), must_not_know: &[] },
+    Layer { package: "core", part: "outbox", may_know: Some(OUTBOX), must_not_know: &[] },
     Layer {
         package: "",
         part: "queue",
@@ -91,6 +95,12 @@ pub(crate) const LAYERS: &[Layer] = &[
         part: "queue",
         may_know: Some(&["clock", "sync"]),
         must_not_know: &["kube", "k8s_openapi", "http", "kubehandler_core::dispatch", "kubehandler_core::ObjectKey"],
+    },
+    Layer {
+        package: "",
+        part: "store",
+        may_know: Some(&["cache", "contained", "informer", "sync"]),
+        must_not_know: &["kubehandler_core::queue", "kubehandler_core::dispatch"],
     },
     Layer { package: "", part: "contained", may_know: Some(&[]), must_not_know: &["kube", "kubehandler_core"] },
     // It judges the library, and so must not share its mistakes.
