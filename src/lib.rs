@@ -71,7 +71,7 @@
 //!
 //! # Features
 //!
-//! There are no cargo features as yet.
+//! `metrics`: stores in numbers for Prometheus (`Metrics`), by the crate `prometheus-client`. Off by default.
 //!
 //! # Re-exports
 //!
@@ -84,6 +84,8 @@ mod contained;
 mod event_loop;
 mod informer;
 mod json;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod observer;
 mod queue;
 mod store;
@@ -104,6 +106,8 @@ pub use informer::{
 pub use kubehandler_core::outbox::Delivery;
 pub use kubehandler_core::queue::{BackoffConfig, Cause, Causes, RetryLimit};
 pub use kubehandler_core::{EventType, Life, ObjectKey};
+#[cfg(feature = "metrics")]
+pub use metrics::Metrics;
 pub use observer::CallCounts;
 pub use store::{
     FlatNameIndex, Heard, Index, IndexedStore, InitMode, Listener, NameIndex, Store, StoreEnd, Subscriber,

@@ -5,6 +5,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::counts::EventKind;
 use super::split::{Damage, NOT_A_FRAME};
 
 /// A frame of a watch, its object unread.
@@ -22,6 +23,18 @@ pub(super) enum Frame<'a> {
     InitialEventsEnd(String),
     /// ERROR, with a `Status`.
     Error(&'a str),
+}
+
+impl Frame<'_> {
+    pub(super) const fn kind(&self) -> EventKind {
+        match self {
+            Self::Added(_) => EventKind::Added,
+            Self::Modified(_) => EventKind::Modified,
+            Self::Gone(_) => EventKind::Deleted,
+            Self::Bookmark(_) | Self::InitialEventsEnd(_) => EventKind::Bookmark,
+            Self::Error(_) => EventKind::Error,
+        }
+    }
 }
 
 #[derive(Deserialize)]

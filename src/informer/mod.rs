@@ -8,6 +8,7 @@
 
 mod config;
 mod connection;
+mod counts;
 mod error;
 mod face;
 mod factory;
@@ -32,6 +33,8 @@ mod tests;
 mod transform;
 
 pub use config::{InformerConfig, ListMode, OnMissing, Representation, RetryAfter, RetryInterval};
+#[cfg(feature = "metrics")]
+pub(crate) use counts::{Counts, ErrorSource, EventKind};
 pub use error::{AtLeastError, InformerError, InformerErrorKind, OptionsConflict, StoppedError, SyncError};
 pub use face::{CacheSnapshot, SharedInformer};
 pub use factory::InformerFactory;

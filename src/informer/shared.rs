@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::config::{InformerConfig, ListMode, OnMissing, Representation};
+use super::counts::Counters;
 use super::error::{AtLeastError, InformerError, InformerErrorKind, StoppedError, SyncError};
 use super::status::{InformerState, InformerStatus};
 use super::target::Target;
@@ -36,6 +37,7 @@ pub(crate) struct Informer {
     pub(super) progress: watch::Sender<Progress>,
     // How many lists were asked for by hand.
     pub(super) relist: watch::Sender<u64>,
+    pub(super) counters: Counters,
     pub(super) untransformed: AtomicU64,
     undecodable: AtomicU64,
     // What was decoded lately, where the representation is the compact one.
@@ -97,6 +99,7 @@ impl Informer {
             live: Mutex::default(),
             progress: watch::Sender::default(),
             relist: watch::Sender::default(),
+            counters: Counters::default(),
             untransformed: AtomicU64::new(0),
             undecodable: AtomicU64::new(0),
             decoded,
@@ -301,6 +304,12 @@ impl Informer {
     /// Whether it cannot list or watch at the moment.
     pub(crate) fn is_failing(&self) -> bool {
         self.progress.borrow().failing.is_some()
+    }
+
+    /// What it has asked and heard, in numbers.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// The cache, for tests that fill it themselves.

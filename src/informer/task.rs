@@ -13,6 +13,7 @@ use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
+use super::counts::ErrorSource;
 use super::error::{InformerError, InformerErrorKind as Kind, Verb};
 use super::frame::{self, Frame};
 use super::gathered::Gathered;
@@ -139,7 +140,10 @@ impl<'a> Task<'a> {
         Some(match action {
             Action::List(page) => {
                 self.watch = None;
-                self.list(&page).await.unwrap_or_else(|error| Input::ListFailed(self.note(error)))
+                self.list(&page).await.unwrap_or_else(|error| {
+                    self.informer.counters.error(ErrorSource::List);
+                    Input::ListFailed(self.note(error))
+                })
             }
             Action::Watch(watch) => self.open(&watch).await.unwrap_or_else(|error| self.watch_failed(error)),
             Action::Read { until } => {
@@ -182,6 +186,7 @@ impl<'a> Task<'a> {
 
     async fn list(&mut self, request: &PageRequest) -> Result<Input, RequestError> {
         self.gathered.begin_page();
+        self.informer.counters.list();
         let mut body = self.source.list(request).await?;
         let mut position = self.gathered.len();
         while let Some(item) = body.next().await? {
@@ -214,6 +219,7 @@ impl<'a> Task<'a> {
 
     async fn open(&mut self, request: &WatchRequest) -> Result<Input, RequestError> {
         self.watch = None;
+        self.informer.counters.watch();
         self.gathered.begin_watch(request.from == WatchFrom::InitialEvents);
         self.watch = Some(self.source.watch(request).await?);
         Ok(Input::WatchOpened)
@@ -238,6 +244,7 @@ impl<'a> Task<'a> {
         };
         let (target, verb) = (&self.informer.target, watch.verb);
         let frame = frame::frame(&text).map_err(|damage| damaged(verb, target, damage))?;
+        self.informer.counters.event(frame.kind());
         let (raw, sort) = match frame {
             Frame::Added(raw) => (raw, Sort::Added),
             Frame::Modified(raw) => (raw, Sort::Modified),
@@ -246,7 +253,10 @@ impl<'a> Task<'a> {
             Frame::InitialEventsEnd(version) => return Ok(Some(self.bookmark(&version, true))),
             Frame::Error(status) => {
                 let status = serde_json::from_str(status).unwrap_or_default();
-                return Err(source::event_error(verb, target, &status));
+                let error = source::event_error(verb, target, &status);
+                self.informer.counters.error(ErrorSource::WatchEvent);
+                self.watch = None;
+                return Ok(Some(Input::WatchFailed(self.note(error))));
             }
         };
         match self.intake.read(raw.as_bytes()) {
@@ -421,6 +431,7 @@ impl<'a> Task<'a> {
     }
 
     fn watch_failed(&mut self, error: RequestError) -> Input {
+        self.informer.counters.error(ErrorSource::Watch);
         self.watch = None;
         Input::WatchFailed(self.note(error))
     }

@@ -1,9 +1,13 @@
 //! How a subscriber is told, and when a store begins and ends.
 
+use std::fmt;
 use std::time::Duration;
 
 use kubehandler_core::outbox::Delivery;
 use tokio_util::sync::CancellationToken;
+
+use super::observer::Observer;
+use crate::sync::Arc;
 
 /// Whether the objects that exist are told before [`SharedInformer::watch`](crate::SharedInformer::watch) returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -25,7 +29,7 @@ pub enum InitMode {
 /// let config = WatchConfig::new("autoscaler").init(InitMode::Defer).delivery(Delivery::Block(100));
 /// # let _ = config;
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct WatchConfig {
     pub(super) name: String,
     pub(super) object_name_log_field: String,
@@ -33,6 +37,19 @@ pub struct WatchConfig {
     pub(super) delivery: Delivery,
     pub(super) sync_deadline: Duration,
     pub(super) cancellation: CancellationToken,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+}
+
+impl fmt::Debug for WatchConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchConfig")
+            .field("name", &self.name)
+            .field("object_name_log_field", &self.object_name_log_field)
+            .field("init", &self.init)
+            .field("delivery", &self.delivery)
+            .field("sync_deadline", &self.sync_deadline)
+            .finish_non_exhaustive()
+    }
 }
 
 impl WatchConfig {
@@ -46,6 +63,7 @@ impl WatchConfig {
             delivery: Delivery::default(),
             sync_deadline: Duration::from_secs(120),
             cancellation: CancellationToken::new(),
+            observer: None,
         }
     }
 
@@ -75,6 +93,13 @@ impl WatchConfig {
     #[must_use]
     pub fn sync_deadline(mut self, deadline: Duration) -> Self {
         self.sync_deadline = deadline;
+        self
+    }
+
+    /// Tells this one of the store.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
         self
     }
 

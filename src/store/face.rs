@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::listener::Listener;
 use super::mailbox::Mailbox;
+use super::observer::Observed;
 use crate::cache::DecodeError;
 use crate::informer::{AtLeastError, CacheSnapshot, InformerError, SharedInformer, StoppedError, Subscription};
 use crate::sync::{Arc, Mutex};
@@ -39,21 +40,30 @@ pub(super) struct Parts {
     mailbox: Arc<Mailbox>,
     // Present until the end.
     subscription: Mutex<Option<Subscription>>,
+    // As well.
+    observed: Mutex<Option<Box<dyn Observed>>>,
     // The task's end.
     ended: watch::Sender<Option<StoreEnd>>,
 }
 
 impl Parts {
-    pub(super) fn new(stop: CancellationToken, mailbox: Arc<Mailbox>, subscription: Subscription) -> Self {
-        Self { stop, mailbox, subscription: Mutex::new(Some(subscription)), ended: watch::Sender::default() }
+    pub(super) fn new(
+        stop: CancellationToken,
+        mailbox: Arc<Mailbox>,
+        subscription: Subscription,
+        observed: Option<Box<dyn Observed>>,
+    ) -> Self {
+        let (subscription, observed) = (Mutex::new(Some(subscription)), Mutex::new(observed));
+        Self { stop, mailbox, subscription, observed, ended: watch::Sender::default() }
     }
 
     /// Lets nothing more be told, and the informer go.
     fn stop(&self) {
         self.stop.cancel();
         self.mailbox.close();
-        let subscription = self.subscription.lock().take();
-        drop(subscription);
+        // Neither is dropped under its lock.
+        let (subscription, observed) = (self.subscription.lock().take(), self.observed.lock().take());
+        drop((observed, subscription));
     }
 
     /// The task has ended.
@@ -144,6 +154,9 @@ impl<K> Store<K> {
     /// # Errors
     /// The informer does not run, or stops.
     pub async fn relist(&self) -> Result<(), StoppedError> {
+        if let Some(observed) = &*self.held.parts.observed.lock() {
+            observed.relist_requested();
+        }
         self.informer.relist().await
     }
 

@@ -13,6 +13,7 @@ mod funcs;
 mod indexed;
 mod listener;
 mod mailbox;
+mod observer;
 #[cfg(all(test, shuttle))]
 mod races;
 mod subscriber;
@@ -25,5 +26,7 @@ pub use face::{Store, StoreEnd};
 pub use funcs::SubscriberFuncs;
 pub use indexed::{FlatNameIndex, Index, IndexedStore, NameIndex};
 pub use listener::{Heard, Listener};
+#[cfg(feature = "metrics")]
+pub(crate) use observer::{Observed, Observer};
 pub use subscriber::Subscriber;
 pub use watch::{WatchError, Watching};

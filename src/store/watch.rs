@@ -121,8 +121,9 @@ where
     let (stop, deadline) = (config.cancellation.child_token(), config.sync_deadline);
     let mailbox = Arc::new(Mailbox::new(config.delivery));
     let mut synced = mailbox.synced();
+    let observed = config.observer.as_ref().map(|observer| observer.begins(&name, informer.informer()));
     let subscription = informer.informer().subscribe(Arc::new(Entrance(Arc::clone(&mailbox))));
-    let parts = Arc::new(Parts::new(stop.clone(), Arc::clone(&mailbox), subscription));
+    let parts = Arc::new(Parts::new(stop.clone(), Arc::clone(&mailbox), subscription, observed));
     // Ends the parts if this is dropped before it is done.
     let store = Store::new(informer.clone(), Arc::clone(&parts), name.clone());
     tokio::select! {

@@ -15,6 +15,7 @@ use super::support::wait::becomes;
 use super::support::{Gate, World, eventually, on_both, on_both_in_one_thread, on_embedded, quiet};
 
 mod indexed;
+mod metrics;
 mod pace;
 
 /// What a subscriber was told, a line each.

@@ -102,6 +102,12 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_know: Some(&["cache", "contained", "informer", "sync"]),
         must_not_know: &["kubehandler_core::queue", "kubehandler_core::dispatch"],
     },
+    Layer {
+        package: "",
+        part: "metrics",
+        may_know: Some(&["informer", "store", "sync"]),
+        must_not_know: &["kube", "kubehandler_core"],
+    },
     Layer { package: "", part: "contained", may_know: Some(&[]), must_not_know: &["kube", "kubehandler_core"] },
     // It judges the library, and so must not share its mistakes.
     Layer { package: "testkit", part: "", may_know: None, must_not_know: &["kubehandler", "kubehandler_core"] },
