@@ -54,7 +54,10 @@
 //! | choose namespace, selectors, page size, or what to do while a kind is missing | [`InformerConfig`], [`InformerFactory::configured`] |
 //! | handle a kind known only at run time | [`InformerFactory::informer_with`] and `kube::api::DynamicObject` |
 //! | read other objects from a cache | [`SharedInformer`] |
-//! | look objects up by what they hold | [`SharedInformer::index_by`], [`list_selected`](SharedInformer::list_selected) |
+//! | be told of each change with its objects, without a queue | [`SharedInformer::watch`], [`Subscriber`], [`SubscriberFuncs`], [`Store`] |
+//! | look objects up by what they hold | [`SharedInformer::index_by`], [`list_selected`](SharedInformer::list_selected), [`Store::indexed`] |
+//! | have objects handled again that have not changed | [`SharedInformer::reinject`], [`EventLoopHandle::enqueue`] |
+//! | know the server's state now, not what the watch has brought | [`SharedInformer::relist`] |
 //! | read one's own writes | [`SharedInformer::at_least`] |
 //! | see all of one moment | [`SharedInformer::snapshot`] |
 //! | hold less of each object | [`InformerConfig::drop_fields`], `PartialObjectMeta` |
