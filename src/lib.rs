@@ -52,6 +52,7 @@
 //! | react to the objects of a kind | [`EventHandler`], or closures: [`HandlerFuncs`] |
 //! | bring the world in line with an object by one function | [`Reconciler`], registered as [`Reconciling`] |
 //! | choose namespace, selectors, page size, or what to do while a kind is missing | [`InformerConfig`], [`InformerFactory::configured`] |
+//! | watch some namespaces only | [`InformerConfig::namespaces`] |
 //! | handle a kind known only at run time | [`InformerFactory::informer_with`] and `kube::api::DynamicObject` |
 //! | read other objects from a cache | [`SharedInformer`] |
 //! | be told of each change with its objects, without a queue | [`SharedInformer::watch`], [`Subscriber`], [`SubscriberFuncs`], [`Store`] |

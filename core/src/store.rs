@@ -10,7 +10,7 @@
 //! 3. Removals of one list precede its additions and updates; each group is sorted by key.
 //! 4. An object whose life and version have not changed keeps its allocation: a list never doubles the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::key::ObjectKey;
@@ -89,13 +89,13 @@ pub enum Applied {
 #[derive(Debug)]
 pub struct Store<T> {
     entries: BTreeMap<ObjectKey, Entry<T>>,
-    // Whether a list has been applied. Its objects are the preexisting ones.
-    listed: bool,
+    // Of which namespaces a list has been applied, `None` for one of all. The first one's objects are the preexisting ones.
+    listed: BTreeSet<Option<Box<str>>>,
 }
 
 impl<T> Default for Store<T> {
     fn default() -> Self {
-        Self { entries: BTreeMap::new(), listed: false }
+        Self { entries: BTreeMap::new(), listed: BTreeSet::new() }
     }
 }
 
@@ -130,10 +130,10 @@ impl<T: Stored> Store<T> {
         self.entries.is_empty()
     }
 
-    /// Whether a list has been applied.
+    /// Whether a list of these has been applied: of one namespace's objects, or of all.
     #[must_use]
-    pub fn is_listed(&self) -> bool {
-        self.listed
+    pub fn is_listed(&self, namespace: Option<&str>) -> bool {
+        self.listed.iter().any(|listed| listed.as_deref() == namespace)
     }
 
     /// The stored object, if it is the very state that `life` and `version` name.
@@ -149,17 +149,31 @@ impl<T: Stored> Store<T> {
     ///
     /// It replaces unconditionally: versions may go back, as they do when a control plane is restored from a backup.
     /// Where a key occurs twice, the later item counts.
-    pub fn replace(&mut self, list: Vec<(ObjectKey, Arc<T>)>, mut tell: impl FnMut(&ObjectKey, Change<'_, T>)) {
-        let list: BTreeMap<ObjectKey, Arc<T>> = list.into_iter().collect();
+    pub fn replace(&mut self, list: Vec<(ObjectKey, Arc<T>)>, tell: impl FnMut(&ObjectKey, Change<'_, T>)) {
+        self.replace_in(None, list, tell);
+    }
+
+    /// As [`replace`](Self::replace) for the objects of one namespace, as if there were no others; `None`: for all. What does
+    /// not belong into a list of that namespace is left out.
+    pub fn replace_in(
+        &mut self,
+        namespace: Option<&str>,
+        list: Vec<(ObjectKey, Arc<T>)>,
+        mut tell: impl FnMut(&ObjectKey, Change<'_, T>),
+    ) {
+        let is_inside = |key: &ObjectKey| namespace.is_none() || key.namespace() == namespace;
+        let list: BTreeMap<ObjectKey, Arc<T>> = list.into_iter().filter(|(key, _)| is_inside(key)).collect();
         self.entries.retain(|key, held| {
+            if !is_inside(key) {
+                return true;
+            }
             let lives_on = list.get(key).is_some_and(|listed| listed.life() == held.object.life());
             if !lives_on {
                 tell(key, Change::Removed { held: &held.object, last: &held.object, may_be_stale: true });
             }
             lives_on
         });
-        let preexisting = !self.listed;
-        self.listed = true;
+        let preexisting = self.listed.insert(namespace.map(Into::into));
         for (key, object) in list {
             self.put(key, object, preexisting, &mut tell);
         }

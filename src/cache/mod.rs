@@ -26,7 +26,7 @@ pub(crate) use intern::Interner;
 pub use metadata::ObjectMetadata;
 pub(crate) use object::{MetadataError, StoredObject, TypeMeta};
 pub(crate) use packer::Packer;
-pub(crate) use store::{Cache, Entry, Session, SubscriberId};
+pub(crate) use store::{Cache, Entry, Part, Session, SubscriberId};
 #[cfg(test)]
 pub(crate) use subscriber::Silent;
 pub(crate) use subscriber::{Change, Later, Leftovers, Origin, Subscriber};

@@ -6,7 +6,7 @@
 //! Lock order: this lock comes first. Subscribers and readers may take locks of their own while they are called under
 //! it (the event loop: cache, dispatch, queue), and must not call back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kubehandler_core::store::{self, Applied, Event, Store};
 use kubehandler_core::{Life, ObjectKey, ResourceVersion};
@@ -27,17 +27,40 @@ pub(crate) struct SubscriberId(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Session(u64);
 
+/// What one of the tasks that fill a cache brings: the objects of one namespace, or all.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Part {
+    pub(crate) namespace: Option<Box<str>>,
+}
+
+impl Part {
+    /// All there is.
+    pub(crate) const ALL: Self = Self { namespace: None };
+
+    fn holds(&self, key: &ObjectKey) -> bool {
+        self.namespace.is_none() || key.namespace() == self.namespace.as_deref()
+    }
+}
+
 /// The objects of one informer and their subscribers.
-#[derive(Default)]
 pub(crate) struct Cache {
     inner: Mutex<Inner>,
 }
 
+impl Default for Cache {
+    fn default() -> Self {
+        Self::new(1)
+    }
+}
+
 #[derive(Default)]
 struct Inner {
+    // How many parts the content has, and which of them are there: all, if readers may rely on the content.
+    parts: usize,
+    present: BTreeSet<Part>,
     store: Store<StoredObject>,
     indexes: Indexes,
-    // Whether readers may rely on the content: a list is in, or the kind is missing and that is accepted.
+    // Whether readers may rely on the content: of each part a list is in, or the kind is missing and that is accepted.
     synced: bool,
     // The run that may write. Raised whenever a run begins or ends.
     session: u64,
@@ -47,6 +70,11 @@ struct Inner {
 }
 
 impl Cache {
+    /// One that so many tasks fill, each a part of it.
+    pub(crate) fn new(parts: usize) -> Self {
+        Self { inner: Mutex::new(Inner { parts, ..Inner::default() }) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock()
     }
@@ -77,6 +105,7 @@ impl Cache {
             inner.session += 1;
             inner.store.clear();
             inner.indexes.clear();
+            inner.present.clear();
             inner.synced = false;
         }
         last
@@ -86,23 +115,32 @@ impl Cache {
     pub(crate) fn begin(&self) -> Session {
         let mut inner = self.lock();
         inner.session += 1;
+        inner.note_synced();
         Session(inner.session)
     }
 
-    /// Makes the cache hold exactly `list`. False if `session` has ended.
-    pub(crate) fn replace(&self, session: Session, list: Vec<Arc<StoredObject>>, left: &mut Leftovers) -> bool {
+    /// Makes the cache hold exactly `list` of this part. False if `session` has ended.
+    pub(crate) fn replace(
+        &self,
+        session: Session,
+        part: &Part,
+        list: Vec<Arc<StoredObject>>,
+        left: &mut Leftovers,
+    ) -> bool {
         let mut inner = self.lock();
         if inner.session != session.0 {
             return false;
         }
-        let Inner { store, indexes, subscribers, synced, .. } = &mut *inner;
-        let origin = if store.is_listed() { Origin::Relist } else { Origin::InitialList };
+        let Inner { store, indexes, subscribers, .. } = &mut *inner;
+        let namespace = part.namespace.as_deref();
+        let origin = if store.is_listed(namespace) { Origin::Relist } else { Origin::InitialList };
         let list = list.into_iter().map(|object| (object.key().clone(), object)).collect();
-        store.replace(list, |_, change| {
+        store.replace_in(namespace, list, |_, change| {
             indexes.changed(&change);
             tell(subscribers, &change, origin, left);
         });
-        mark_synced(subscribers, synced);
+        inner.present.insert(part.clone());
+        inner.note_synced();
         true
     }
 
@@ -129,14 +167,14 @@ impl Cache {
         true
     }
 
-    /// Lets the cache count as synced although no list has come. False if `session` has ended.
-    pub(crate) fn start_without(&self, session: Session) -> bool {
+    /// Lets this part count as present although no list of it has come. False if `session` has ended.
+    pub(crate) fn start_without(&self, session: Session, part: &Part) -> bool {
         let mut inner = self.lock();
         if inner.session != session.0 {
             return false;
         }
-        let Inner { subscribers, synced, .. } = &mut *inner;
-        mark_synced(subscribers, synced);
+        inner.present.insert(part.clone());
+        inner.note_synced();
         true
     }
 
@@ -224,7 +262,14 @@ impl Cache {
 
     /// All objects, sorted by key.
     pub(crate) fn objects(&self) -> Vec<Arc<StoredObject>> {
-        self.lock().store.entries().map(|(_, entry)| Arc::clone(&entry.object)).collect()
+        self.objects_of(&Part::ALL)
+    }
+
+    /// All objects of this part, sorted by key.
+    pub(crate) fn objects_of(&self, part: &Part) -> Vec<Arc<StoredObject>> {
+        let inner = self.lock();
+        let entries = inner.store.entries().filter(|(key, _)| part.holds(key));
+        entries.map(|(_, entry)| Arc::clone(&entry.object)).collect()
     }
 
     /// Whether readers may rely on the content.
@@ -252,10 +297,14 @@ fn tell(
     }
 }
 
-fn mark_synced(subscribers: &BTreeMap<SubscriberId, Arc<dyn Subscriber>>, synced: &mut bool) {
-    if !std::mem::replace(synced, true) {
-        for subscriber in subscribers.values() {
-            subscriber.synced();
+impl Inner {
+    /// Tells the subscribers once all parts are there.
+    fn note_synced(&mut self) {
+        if !self.synced && self.present.len() == self.parts {
+            self.synced = true;
+            for subscriber in self.subscribers.values() {
+                subscriber.synced();
+            }
         }
     }
 }
@@ -281,17 +330,17 @@ mod tests {
         let (subscriber, first) = cache.subscribe(Arc::new(Silent));
         assert!(first);
         let session = cache.begin();
-        assert!(cache.replace(session, vec![object("a", "1")], left));
+        assert!(cache.replace(session, &Part::ALL, vec![object("a", "1")], left));
         assert!(cache.unsubscribe(subscriber));
         // As if the task were in the middle of its work on another thread.
-        assert!(!cache.replace(session, vec![object("a", "1")], left));
-        assert!(!cache.start_without(session));
+        assert!(!cache.replace(session, &Part::ALL, vec![object("a", "1")], left));
+        assert!(!cache.start_without(session, &Part::ALL));
         assert_eq!(cache.apply(session, Event::Present(object("b", "2")), left), None);
         assert_eq!((cache.size(), cache.is_synced()), ((0, 0, 0), false));
         let (_, first) = cache.subscribe(Arc::new(Silent));
         assert!(first);
         let next = cache.begin();
-        assert!(!cache.replace(session, vec![object("a", "1")], left), "a newer run has begun");
+        assert!(!cache.replace(session, &Part::ALL, vec![object("a", "1")], left), "a newer run has begun");
         assert_eq!(cache.apply(next, Event::Present(object("b", "2")), left), Some(Applied::Changed));
     }
 
@@ -301,7 +350,7 @@ mod tests {
         let (one, _) = cache.subscribe(Arc::new(Silent));
         let (two, _) = cache.subscribe(Arc::new(Silent));
         let session = cache.begin();
-        cache.replace(session, vec![object("a", "1")], left);
+        cache.replace(session, &Part::ALL, vec![object("a", "1")], left);
         assert!(!cache.unsubscribe(one));
         assert!(!cache.unsubscribe(one), "gone already");
         assert_eq!(cache.keys(), ["a".parse().unwrap()]);
@@ -336,7 +385,7 @@ mod tests {
         let (sender, seen) = mpsc::channel();
         cache.subscribe(Arc::new(LooksLater { cache: Arc::clone(&cache), seen: sender }));
         let session = cache.begin();
-        cache.replace(session, vec![object("b", "2"), object("a", "1")], &mut left);
+        cache.replace(session, &Part::ALL, vec![object("b", "2"), object("a", "1")], &mut left);
         cache.apply(session, Event::Present(object("a", "3")), &mut left);
         cache.apply(session, Event::Gone(object("b", "4")), &mut left);
         let Some(Later::Do(first)) = left.next() else { panic!("nothing is left") };

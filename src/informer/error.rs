@@ -95,9 +95,9 @@ fn remedy(verb: Verb, target: &Target, kind: InformerErrorKind) -> String {
     let resource = &target.resource;
     match kind {
         InformerErrorKind::Forbidden => {
-            let role = match &target.namespace {
+            let role = match &target.namespaces {
                 None => "a ClusterRole and ClusterRoleBinding".to_owned(),
-                Some(namespace) => format!("a Role and RoleBinding in namespace {namespace}"),
+                Some(_) => format!("a Role and RoleBinding {}", target.scope()),
             };
             let verbs = match verb {
                 Verb::List | Verb::Watch | Verb::Stream => r#"["list", "watch"]"#,

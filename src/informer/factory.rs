@@ -100,7 +100,7 @@ impl InformerFactory {
     ) -> SharedInformer<K> {
         let target = Target {
             resource: Resource::of::<K>(dynamic_type),
-            namespace: config.namespace.clone(),
+            namespaces: config.namespaces.clone(),
             label_selector: config.label_selector.clone(),
             field_selector: config.field_selector.clone(),
             metadata_only: K::metadata_api(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kubehandler_core::ObjectKey;
 
-use crate::cache::{Cache, StoredObject};
+use crate::cache::{Cache, Part, StoredObject};
 
 #[derive(Default)]
 pub(super) struct Gathered {
@@ -65,9 +65,9 @@ impl Gathered {
         stream.map_or(list, |stream| stream.into_values().collect())
     }
 
-    /// All that has come so far, and all that the cache holds.
-    pub(super) fn with_all_of(&self, cache: &Cache) -> Vec<Arc<StoredObject>> {
-        let mut objects = cache.objects();
+    /// All that has come so far, and all that the cache holds of this part.
+    pub(super) fn with_all_of(&self, cache: &Cache, part: &Part) -> Vec<Arc<StoredObject>> {
+        let mut objects = cache.objects_of(part);
         objects
             .extend(self.list.iter().chain(&self.page).chain(self.stream.iter().flat_map(BTreeMap::values)).cloned());
         objects

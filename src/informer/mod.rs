@@ -19,6 +19,7 @@ mod gathered;
 mod indexes;
 mod intake;
 mod machine;
+mod progress;
 #[cfg(all(test, shuttle))]
 pub(crate) mod races;
 mod shared;

@@ -17,7 +17,7 @@ use shuttle::future::{block_on, yield_now};
 
 use super::shared::Informer;
 use super::{InformerFactory, SharedInformer};
-use crate::cache::{Change, Later, Leftovers, Origin, Session, StoredObject, Subscriber, TypeMeta};
+use crate::cache::{Change, Later, Leftovers, Origin, Part, Session, StoredObject, Subscriber, TypeMeta};
 use crate::sync::{Arc, JoinHandle, check, spawn};
 
 /// An informer of a server that never answers.
@@ -49,10 +49,11 @@ impl Feed {
 
     /// A complete list. Whether the run may still write.
     pub(crate) fn list(&self, objects: &[Arc<StoredObject>]) -> bool {
-        let accepted = self.informer.cache.replace(self.session, objects.to_vec(), &mut Leftovers::default());
+        let accepted =
+            self.informer.cache.replace(self.session, &Part::ALL, objects.to_vec(), &mut Leftovers::default());
         self.informer.progress.send_if_modified(|progress| {
             let is_mine = progress.session == Some(self.session);
-            progress.synced |= is_mine;
+            progress.parts[0].synced |= is_mine;
             is_mine
         });
         accepted
@@ -103,8 +104,9 @@ impl Subscriber for Copy {
 impl Informer {
     /// The run that fills the cache. There must be one, and all must agree which.
     fn assert_runs(&self) -> Session {
-        let task = self.lock_task();
-        assert!(task.as_ref().is_some_and(|task| !task.is_finished()), "subscribed, and no task");
+        let tasks = self.lock_tasks();
+        let runs = |tasks: &Vec<JoinHandle<()>>| tasks.len() == 1 && !tasks[0].is_finished();
+        assert!(tasks.as_ref().is_some_and(runs), "subscribed, and no task");
         let progress = self.progress.borrow().clone();
         assert!(progress.running);
         assert_eq!(progress.session, self.lock_live().session);
@@ -112,7 +114,7 @@ impl Informer {
     }
 
     fn assert_rests(&self) {
-        assert!(self.lock_task().is_none());
+        assert!(self.lock_tasks().is_none());
         assert_eq!((self.cache.size(), self.cache.is_synced()), ((0, 0, 0), false));
         assert_eq!((self.lock_live().session, self.progress.borrow().session), (None, None));
     }

@@ -1,6 +1,6 @@
-//! One informer, untyped: its task runs while somebody subscribes, and all read one cache.
+//! One informer, untyped: its tasks run while somebody subscribes, and all fill and read one cache.
 //!
-//! Lock order: `task`, then the cache's, then `live`. No lock is held across an await.
+//! Lock order: `tasks`, then the cache's, then `live`. No lock is held across an await.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,12 +12,15 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::config::{InformerConfig, ListMode, OnMissing, Representation};
+use super::config::{InformerConfig, OnMissing, Representation};
 use super::counts::Counters;
-use super::error::{AtLeastError, InformerError, InformerErrorKind, StoppedError, SyncError};
+use super::error::{AtLeastError, InformerError, StoppedError, SyncError};
+use super::progress::{Live, PartLive, Progress};
 use super::status::{InformerState, InformerStatus};
 use super::target::Target;
-use crate::cache::{Cache, DecodeError, Decoded, Entry, Leftovers, Session, StoredObject, Subscriber, SubscriberId};
+use crate::cache::{
+    Cache, DecodeError, Decoded, Entry, Leftovers, Part, Session, StoredObject, Subscriber, SubscriberId,
+};
 use crate::sync::{Arc, JoinHandle, Mutex, MutexGuard, spawn};
 
 /// Tells informers apart.
@@ -28,6 +31,8 @@ pub(crate) struct InformerId(u64);
 pub(crate) struct Informer {
     pub(super) id: InformerId,
     pub(super) target: Target,
+    // What each of its tasks lists and watches.
+    pub(super) parts: Vec<(Target, Part)>,
     pub(super) config: InformerConfig,
     pub(super) client: kube::Client,
     // Where the task's jitter begins.
@@ -42,60 +47,23 @@ pub(crate) struct Informer {
     undecodable: AtomicU64,
     // What was decoded lately, where the representation is the compact one.
     decoded: Decoded,
-    // Present while somebody subscribes.
-    task: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// What the task tells about itself as it goes.
-#[derive(Debug, Default)]
-pub(super) struct Live {
-    /// The run that may write here: one that has ended, but is still at work on another thread, may not.
-    pub(super) session: Option<Session>,
-    pub(super) state: InformerState,
-    pub(super) last_event: Option<Instant>,
-    pub(super) events: u64,
-    pub(super) lists: u64,
-    pub(super) relists: u64,
-    /// The list mode that took the place of the configured one, and why.
-    pub(super) fell_back: Option<(ListMode, InformerError)>,
-    pub(super) skipped: u64,
-}
-
-/// What those who wait for the sync need to know.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Progress {
-    /// The run that may write here, as in [`Live`].
-    pub(super) session: Option<Session>,
-    /// Whether anybody subscribes.
-    pub(super) running: bool,
-    pub(super) synced: bool,
-    /// Up to where the cache is complete.
-    pub(super) version: Option<ResourceVersion>,
-    /// Up to which request for a list ([`Informer::relist`]) the last complete one is an answer.
-    pub(super) listed: u64,
-    /// The failure that the task is in, until it is over.
-    pub(super) failing: Option<InformerError>,
-    /// The failure for which it has stopped, since that is not to be retried.
-    pub(super) stopped: Option<InformerError>,
-}
-
-impl Progress {
-    fn is_missing(&self) -> bool {
-        self.failing.as_ref().is_some_and(|why| why.kind() == InformerErrorKind::Missing)
-    }
+    // Present while somebody subscribes, one for each part.
+    tasks: Mutex<Option<Vec<JoinHandle<()>>>>,
 }
 
 impl Informer {
     pub(super) fn new(target: Target, config: InformerConfig, client: kube::Client, seed: u64) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let decoded = Decoded::new(config.decoded_cache);
+        let parts = target.parts();
         Arc::new(Self {
             id: InformerId(NEXT.fetch_add(1, Ordering::Relaxed)),
             target,
             config,
             client,
             seed,
-            cache: Cache::default(),
+            cache: Cache::new(parts.len()),
+            parts,
             live: Mutex::default(),
             progress: watch::Sender::default(),
             relist: watch::Sender::default(),
@@ -103,7 +71,7 @@ impl Informer {
             untransformed: AtomicU64::new(0),
             undecodable: AtomicU64::new(0),
             decoded,
-            task: Mutex::default(),
+            tasks: Mutex::default(),
         })
     }
 
@@ -112,34 +80,55 @@ impl Informer {
     /// # Panics
     /// Outside of a tokio runtime.
     pub(crate) fn subscribe(self: &Arc<Self>, subscriber: Arc<dyn Subscriber>) -> Subscription {
-        let mut task = self.lock_task();
+        let mut tasks = self.lock_tasks();
         let (id, _) = self.cache.subscribe(subscriber);
-        // A task can have ended before its subscriptions if its runtime has.
-        if task.as_ref().is_none_or(JoinHandle::is_finished) {
+        // A task can have ended before its subscriptions if its runtime has, or if it was not to try again.
+        if tasks.as_ref().is_none_or(|tasks| tasks.iter().any(JoinHandle::is_finished)) {
+            tasks.iter().flatten().for_each(JoinHandle::abort);
             let (session, synced) = (self.cache.begin(), self.cache.is_synced());
-            self.lock_live().session = Some(session);
-            self.progress.send_replace(Progress {
-                session: Some(session),
-                running: true,
-                synced,
-                ..Progress::default()
-            });
-            *task = Some(spawn(super::task::run(Arc::clone(self), session)));
+            *self.lock_live() = Live::of(session, self.parts.len());
+            let mut progress = Progress::of(session, self.parts.len());
+            for part in &mut progress.parts {
+                part.synced = synced;
+            }
+            self.progress.send_replace(progress);
+            let run = |part| spawn(super::task::run(Arc::clone(self), part, session));
+            *tasks = Some((0..self.parts.len()).map(run).collect());
         }
         Subscription { informer: Arc::clone(self), id }
     }
 
-    /// Returns the task if this was the last subscription: it has been aborted, and ends soon.
-    fn unsubscribe(&self, id: SubscriberId) -> Option<JoinHandle<()>> {
-        let mut task = self.lock_task();
+    /// Returns the tasks if this was the last subscription: they have been aborted, and end soon.
+    fn unsubscribe(&self, id: SubscriberId) -> Option<Vec<JoinHandle<()>>> {
+        let mut tasks = self.lock_tasks();
         if !self.cache.unsubscribe(id) {
             return None;
         }
         *self.lock_live() = Live::default();
         self.progress.send_replace(Progress::default());
         self.decoded.clear();
-        let task = task.take();
-        task.inspect(JoinHandle::abort)
+        let tasks = tasks.take();
+        tasks.iter().flatten().for_each(JoinHandle::abort);
+        tasks
+    }
+
+    /// Ends the run of this session for a failure that is not to be retried, as one of its tasks says: the others end, too.
+    pub(super) fn stop(&self, session: Session, why: &InformerError) {
+        let tasks = self.lock_tasks();
+        let stopped = self.progress.send_if_modified(|progress| {
+            let is_mine = progress.session == Some(session);
+            if is_mine {
+                *progress = Progress { stopped: Some(why.clone()), ..Progress::default() };
+            }
+            is_mine
+        });
+        if stopped {
+            // Whatever they are doing, they write no more.
+            self.cache.begin();
+            tasks.iter().flatten().for_each(JoinHandle::abort);
+            let state = InformerState::Stopped { why: why.clone() };
+            *self.lock_live() = Live { session: None, parts: vec![PartLive { state, ..PartLive::default() }] };
+        }
     }
 
     /// Calls `read` with the object under `key`, under the cache's lock: it must be quick and must not call back.
@@ -177,13 +166,13 @@ impl Informer {
         loop {
             let seen = progress.borrow_and_update().clone();
             let informer = || self.target.to_string();
-            if seen.synced {
+            if seen.is_synced() {
                 return Ok(());
             }
             if !seen.running {
                 return Err(SyncError::Stopped { informer: informer(), why: seen.stopped });
             }
-            let suspended = match (&seen.failing, self.config.on_missing) {
+            let suspended = match (seen.failing(), self.config.on_missing) {
                 (Some(why), OnMissing::Fail) if seen.is_missing() => {
                     return Err(SyncError::Missing { informer: informer(), why: why.clone() });
                 }
@@ -195,7 +184,7 @@ impl Informer {
             if suspended {
                 let _ = progress.changed().await;
             } else if timeout_at(begun + left, progress.changed()).await.is_err() {
-                return Err(SyncError::Deadline { informer: informer(), deadline, why: seen.failing });
+                return Err(SyncError::Deadline { informer: informer(), deadline, why: seen.failing().cloned() });
             } else {
                 left = left.saturating_sub(begun.elapsed());
             }
@@ -214,7 +203,7 @@ impl Informer {
         loop {
             let (running, seen) = {
                 let progress = progress.borrow_and_update();
-                (progress.running, progress.version.clone())
+                (progress.running, progress.version().cloned())
             };
             if !running {
                 return Err(AtLeastError::Stopped { informer: informer() });
@@ -240,12 +229,15 @@ impl Informer {
             asked = *requests;
         });
         loop {
-            let Progress { running, listed, stopped, .. } = progress.borrow_and_update().clone();
+            let (running, listed, why) = {
+                let progress = progress.borrow_and_update();
+                (progress.running, progress.listed(), progress.stopped.clone())
+            };
+            if !running {
+                return Err(StoppedError { informer: self.target.to_string(), why });
+            }
             if listed >= asked {
                 return Ok(());
-            }
-            if !running {
-                return Err(StoppedError { informer: self.target.to_string(), why: stopped });
             }
             // The sender lives as long as `self`, so a change is all that can come.
             let _ = progress.changed().await;
@@ -293,7 +285,7 @@ impl Informer {
 
     /// Up to where the cache is complete.
     pub(crate) fn version(&self) -> Option<ResourceVersion> {
-        self.progress.borrow().version.clone()
+        self.progress.borrow().version().cloned()
     }
 
     /// Tells whether two handles mean one informer.
@@ -303,7 +295,7 @@ impl Informer {
 
     /// Whether it cannot list or watch at the moment.
     pub(crate) fn is_failing(&self) -> bool {
-        self.progress.borrow().failing.is_some()
+        self.progress.borrow().failing().is_some()
     }
 
     /// What it has asked and heard, in numbers.
@@ -332,18 +324,20 @@ impl Informer {
         let (objects, bytes, held_bytes) = self.cache.size();
         let synced = self.cache.is_synced();
         let live = self.lock_live();
+        let sum = |count: fn(&PartLive) -> u64| live.parts.iter().map(count).sum();
+        let fell_back = live.parts.iter().find_map(|part| part.fell_back.as_ref());
         InformerStatus {
-            state: live.state.clone(),
+            state: live.state(),
             synced,
             objects,
             last_resource_version: self.version().map(|version| version.to_string()),
-            last_event: live.last_event,
-            events: live.events,
-            lists: live.lists,
-            relists: live.relists,
-            list_mode: live.fell_back.as_ref().map_or(self.config.list_mode, |(mode, _)| *mode),
-            fell_back: live.fell_back.as_ref().map(|(_, why)| why.clone()),
-            skipped: live.skipped,
+            last_event: live.parts.iter().filter_map(|part| part.last_event).max(),
+            events: sum(|part| part.events),
+            lists: sum(|part| part.lists),
+            relists: sum(|part| part.relists),
+            list_mode: fell_back.map_or(self.config.list_mode, |(mode, _)| *mode),
+            fell_back: fell_back.map(|(_, why)| why.clone()),
+            skipped: sum(|part| part.skipped),
             untransformed: self.untransformed.load(Ordering::Relaxed),
             undecodable: self.undecodable.load(Ordering::Relaxed),
             bytes,
@@ -351,8 +345,8 @@ impl Informer {
         }
     }
 
-    pub(super) fn lock_task(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
-        self.task.lock()
+    pub(super) fn lock_tasks(&self) -> MutexGuard<'_, Option<Vec<JoinHandle<()>>>> {
+        self.tasks.lock()
     }
 
     pub(super) fn lock_live(&self) -> MutexGuard<'_, Live> {
@@ -379,9 +373,9 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    /// Ends it, and waits for the informer's task where this was the last one: nothing of it runs afterwards.
+    /// Ends it, and waits for the informer's tasks where this was the last one: nothing of them runs afterwards.
     pub(crate) async fn end(self) {
-        if let Some(task) = self.informer.unsubscribe(self.id) {
+        for task in self.informer.unsubscribe(self.id).into_iter().flatten() {
             // An error says that it was aborted, which is what happened.
             let _ = task.await;
         }

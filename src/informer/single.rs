@@ -46,15 +46,17 @@ impl Informer {
 
     /// Lists the metadata of all objects that it would watch, and returns those that `wanted` picks.
     pub(crate) async fn find(&self, wanted: impl Fn(&StoredObject) -> bool) -> Result<Vec<StoredObject>, RequestError> {
-        let target = Target { metadata_only: true, ..self.target.clone() };
-        let source = Source::new(self.client.clone(), target, self.config.read_timeout);
-        let mut body = source.list(&PageRequest { limit: None, continue_token: None }).await?;
         let (mut found, types) = (Vec::new(), self.target.types());
-        while let Some(item) = body.next().await? {
-            // What cannot be stored is no object that anybody could be asked to change.
-            found.extend(StoredObject::parse(&item, &types, false).ok().filter(&wanted));
+        for (target, _) in &self.parts {
+            let target = Target { metadata_only: true, ..target.clone() };
+            let source = Source::new(self.client.clone(), target, self.config.read_timeout);
+            let mut body = source.list(&PageRequest { limit: None, continue_token: None }).await?;
+            while let Some(item) = body.next().await? {
+                // What cannot be stored is no object that anybody could be asked to change.
+                found.extend(StoredObject::parse(&item, &types, false).ok().filter(&wanted));
+            }
+            body.finish()?;
         }
-        body.finish()?;
         Ok(found)
     }
 

@@ -412,8 +412,8 @@ mod tests {
     #[test]
     fn a_version_that_is_too_large_is_known_in_each_of_its_shapes_and_so_is_the_wait_that_is_asked_for() {
         let resource = Resource::of::<k8s_openapi::api::core::v1::ConfigMap>(&());
-        let (namespace, label_selector, field_selector) = (None, None, None);
-        let target = Target { resource, namespace, label_selector, field_selector, metadata_only: false };
+        let (namespaces, label_selector, field_selector) = (None, None, None);
+        let target = Target { resource, namespaces, label_selector, field_selector, metadata_only: false };
         for (body, kind, wait) in [
             (
                 r#"{"message":"Timeout: Too large resource version: 9, current: 5","reason":"Timeout","code":504,

@@ -5,7 +5,7 @@ use std::fmt;
 use kubehandler_core::ObjectKey;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::cache::TypeMeta;
+use crate::cache::{Part, TypeMeta};
 
 /// A resource, as its URL and its objects name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +49,8 @@ impl fmt::Display for Resource {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Target {
     pub(crate) resource: Resource,
-    pub(crate) namespace: Option<String>,
+    // Sorted, each once; `None` for all.
+    pub(crate) namespaces: Option<Vec<String>>,
     pub(crate) label_selector: Option<String>,
     pub(crate) field_selector: Option<String>,
     // Whether the server is asked for metadata only.
@@ -57,11 +58,21 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// `/apis/apps/v1/namespaces/web/deployments`.
+    /// The same for each of its namespaces, which can be asked for one at a time only.
+    pub(crate) fn parts(&self) -> Vec<(Self, Part)> {
+        let Some(namespaces) = &self.namespaces else { return vec![(self.clone(), Part::ALL)] };
+        let in_one = |namespace: &String| {
+            let target = Self { namespaces: Some(vec![namespace.clone()]), ..self.clone() };
+            (target, Part { namespace: Some(namespace.as_str().into()) })
+        };
+        namespaces.iter().map(in_one).collect()
+    }
+
+    /// `/apis/apps/v1/namespaces/web/deployments`. Of several namespaces the first: see [`parts`](Self::parts).
     pub(crate) fn path(&self) -> String {
         let Resource { group, version, plural, .. } = &self.resource;
         let prefix = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
-        match &self.namespace {
+        match self.namespaces.as_ref().and_then(|namespaces| namespaces.first()) {
             None => format!("{prefix}/{plural}"),
             Some(namespace) => format!("{prefix}/namespaces/{namespace}/{plural}"),
         }
@@ -69,7 +80,8 @@ impl Target {
 
     /// `/api/v1/namespaces/web/pods/shop-1`: one object of this resource.
     pub(crate) fn object_path(&self, key: &ObjectKey) -> String {
-        let one = Self { namespace: key.namespace().map(str::to_owned), ..self.clone() };
+        let namespaces = key.namespace().map(|namespace| vec![namespace.to_owned()]);
+        let one = Self { namespaces, ..self.clone() };
         // Some kinds' names hold what a URL does not, spaces for example.
         format!("{}/{}", one.path(), utf8_percent_encode(key.name(), NON_ALPHANUMERIC))
     }
@@ -85,9 +97,12 @@ impl Target {
 
     /// `in namespace web`, `at cluster scope`: where the right to list must be had.
     pub(crate) fn scope(&self) -> String {
-        self.namespace
-            .as_ref()
-            .map_or_else(|| "at cluster scope".to_owned(), |namespace| format!("in namespace {namespace}"))
+        match self.namespaces.as_deref() {
+            None => "at cluster scope".to_owned(),
+            Some([]) => "in no namespace".to_owned(),
+            Some([namespace]) => format!("in namespace {namespace}"),
+            Some(namespaces) => format!("in namespaces {}", namespaces.join(", ")),
+        }
     }
 }
 

@@ -19,19 +19,21 @@ use super::frame::{self, Frame};
 use super::gathered::Gathered;
 use super::intake::Intake;
 use super::machine::{Action, Effect, Input, Machine, Notice, PageRequest, Step, WatchFrom, WatchRequest};
-use super::shared::{Informer, Live, Progress};
+use super::progress::{PartLive, PartProgress, Progress};
+use super::shared::Informer;
 use super::source::{self, Read, RequestError, Source, WatchBody, damaged};
 use super::split::Damage;
 use super::status::InformerState;
-use crate::cache::{Later, Leftovers, MetadataError, Session, StoredObject};
+use super::target::Target;
+use crate::cache::{Later, Leftovers, MetadataError, Part, Session, StoredObject};
 use crate::clock::Clock;
 
 /// Lists and watches until `session` ends.
-pub(super) async fn run(informer: Arc<Informer>, session: Session) {
+pub(super) async fn run(informer: Arc<Informer>, part: usize, session: Session) {
     let mut machine = Machine::new(informer.config.clone());
-    let mut rng = StdRng::seed_from_u64(informer.seed);
-    let mut task = Task::new(&informer, session);
-    let _end = EndGuard { informer: &informer, session };
+    let mut rng = StdRng::seed_from_u64(informer.seed.wrapping_add((part as u64).rotate_left(32)));
+    let mut task = Task::new(&informer, part, session);
+    let _end = EndGuard { informer: &informer, part, session };
     let mut action = machine.start(&mut rng);
     let mut asked = informer.relist.subscribe();
     loop {
@@ -50,7 +52,7 @@ pub(super) async fn run(informer: Arc<Informer>, session: Session) {
         };
         let Some(next) = task.follow(&machine, step) else { return };
         task.finish_changes().await;
-        task.intake.train_if_due(|| task.gathered.with_all_of(&informer.cache)).await;
+        task.intake.train_if_due(|| task.gathered.with_all_of(&informer.cache, task.part)).await;
         action = next;
     }
 }
@@ -59,29 +61,27 @@ pub(super) async fn run(informer: Arc<Informer>, session: Session) {
 /// next subscriber begins another run.
 struct EndGuard<'a> {
     informer: &'a Informer,
+    part: usize,
     session: Session,
 }
 
 impl Drop for EndGuard<'_> {
     fn drop(&mut self) {
-        let target = &self.informer.target;
+        let target = &self.informer.parts[self.part].0;
         let detail = "the informer's task has ended, by a panic or with the runtime that it ran on";
         let why = InformerError::new(Verb::Watch, target, Kind::Stalled, detail);
         let text = why.to_string();
-        if write_progress(self.informer, self.session, |progress| progress.failing = Some(why)) {
+        if write_progress(self.informer, self.part, self.session, |progress| progress.failing = Some(why)) {
             error!(informer = %target, "{text}");
         }
     }
 }
 
-/// Changes what is told of the run of this session, if it has not ended. Whether it has not.
-fn write_progress(informer: &Informer, session: Session, change: impl FnOnce(&mut Progress)) -> bool {
+/// Changes what is told of this part of the run of this session, if it has not ended. Whether it has not.
+fn write_progress(informer: &Informer, part: usize, session: Session, change: impl FnOnce(&mut PartProgress)) -> bool {
     informer.progress.send_if_modified(|progress| {
-        let is_mine = progress.session == Some(session);
-        if is_mine {
-            change(progress);
-        }
-        is_mine
+        let mine = progress.parts.get_mut(part).filter(|_| progress.session == Some(session));
+        mine.map(change).is_some()
     })
 }
 
@@ -95,6 +95,10 @@ enum Sort {
 
 struct Task<'a> {
     informer: &'a Informer,
+    // Which of its tasks this is, and what it lists and watches.
+    index: usize,
+    target: &'a Target,
+    part: &'a Part,
     session: Session,
     clock: Clock,
     source: Source,
@@ -111,13 +115,16 @@ struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
-    fn new(informer: &'a Informer, session: Session) -> Self {
-        let config = &informer.config;
+    fn new(informer: &'a Informer, index: usize, session: Session) -> Self {
+        let (config, (target, part)) = (&informer.config, &informer.parts[index]);
         Self {
             informer,
+            index,
+            target,
+            part,
             session,
             clock: Clock::new(),
-            source: Source::new(informer.client.clone(), informer.target.clone(), config.read_timeout),
+            source: Source::new(informer.client.clone(), target.clone(), config.read_timeout),
             intake: Intake::new(informer),
             gathered: Gathered::default(),
             watch: None,
@@ -174,14 +181,8 @@ impl<'a> Task<'a> {
     /// Ends the run for its last failure, which is not to be retried.
     fn stop(&self) {
         let why = self.failure.clone().unwrap_or_else(|| self.ended_at_once());
-        error!(informer = %self.informer.target, "{why}; it is not to be tried again, so the informer stops");
-        self.live(|live| live.state = InformerState::Stopped { why: why.clone() });
-        self.progress(|progress| {
-            progress.session = None;
-            progress.running = false;
-            progress.failing = Some(why.clone());
-            progress.stopped = Some(why);
-        });
+        error!(informer = %self.target, "{why}; it is not to be tried again, so the informer stops");
+        self.informer.stop(self.session, &why);
     }
 
     async fn list(&mut self, request: &PageRequest) -> Result<Input, RequestError> {
@@ -194,25 +195,25 @@ impl<'a> Task<'a> {
                 Ok(object) => self.gathered.push(self.intake.keep_listed(object)),
                 Err(MetadataError::Syntax) => {
                     let damage = Damage::Malformed("an item of the list is not valid JSON");
-                    return Err(damaged(Verb::List, &self.informer.target, damage));
+                    return Err(damaged(Verb::List, self.target, damage));
                 }
                 Err(error) => self.skip(&format!("item {position} of the list"), &error),
             }
             position += 1;
-            self.intake.train_if_due(|| self.gathered.with_all_of(&self.informer.cache)).await;
+            self.intake.train_if_due(|| self.gathered.with_all_of(&self.informer.cache, self.part)).await;
             // Lets others run, and this task be ended, though the whole page may be here already.
             consume_budget().await;
         }
         let meta = body.finish()?;
         let version = meta.resource_version.filter(|version| !version.is_empty()).ok_or_else(|| {
             let damage = Damage::Malformed("the list names no resourceVersion, so it cannot be watched");
-            damaged(Verb::List, &self.informer.target, damage)
+            damaged(Verb::List, self.target, damage)
         })?;
         let continue_token = meta.continue_token.filter(|token| !token.is_empty());
         if continue_token.is_some() && continue_token == request.continue_token {
             // It would be asked for ever.
             let damage = Damage::Malformed("the list gives the continue token again that it was asked with");
-            return Err(damaged(Verb::List, &self.informer.target, damage));
+            return Err(damaged(Verb::List, self.target, damage));
         }
         Ok(Input::Page { version: ResourceVersion::new(&version), continue_token })
     }
@@ -242,7 +243,7 @@ impl<'a> Task<'a> {
             }
             Read::Frame(text) => text,
         };
-        let (target, verb) = (&self.informer.target, watch.verb);
+        let (target, verb) = (self.target, watch.verb);
         let frame = frame::frame(&text).map_err(|damage| damaged(verb, target, damage))?;
         self.informer.counters.event(frame.kind());
         let (raw, sort) = match frame {
@@ -312,7 +313,7 @@ impl<'a> Task<'a> {
         });
         match self.informer.cache.apply(self.session, event, &mut self.left)? {
             Applied::Changed | Applied::Unchanged => {}
-            Applied::Outdated => debug!(informer = %self.informer.target, %version, "dropped an outdated event"),
+            Applied::Outdated => debug!(informer = %self.target, %version, "dropped an outdated event"),
         }
         Some(Input::Event { version })
     }
@@ -330,15 +331,21 @@ impl<'a> Task<'a> {
             Effect::Commit => self.commit()?,
             Effect::StartWithout => {
                 self.gathered.discard();
-                self.informer.cache.start_without(self.session).then_some(())?;
+                self.informer.cache.start_without(self.session, self.part).then_some(())?;
                 self.progress(|progress| progress.synced = true);
-                info!(informer = %self.informer.target, "counts as synced without its kind, which is missing");
+                info!(informer = %self.target, "counts as synced without its kind, which is missing");
             }
         }
-        if self.informer.version().as_ref() != machine.version() {
-            self.progress(|progress| progress.version = machine.version().cloned());
-        }
+        self.tell_version(machine.version());
         Some(step.action)
+    }
+
+    /// Tells who waits how far the cache has come.
+    fn tell_version(&self, version: Option<&ResourceVersion>) {
+        let known = |progress: &Progress| progress.parts.get(self.index).map(|part| part.version.clone());
+        if known(&self.informer.progress.borrow()).is_some_and(|known| known.as_ref() != version) {
+            self.progress(|progress| progress.version = version.cloned());
+        }
     }
 
     /// Gives the complete list to the cache. `None` if the session has ended.
@@ -347,8 +354,8 @@ impl<'a> Task<'a> {
         if let Some(watch) = &mut self.watch {
             watch.verb = Verb::Watch;
         }
-        debug!(informer = %self.informer.target, objects = list.len(), "listed");
-        self.informer.cache.replace(self.session, list, &mut self.left).then_some(())?;
+        debug!(informer = %self.target, objects = list.len(), "listed");
+        self.informer.cache.replace(self.session, self.part, list, &mut self.left).then_some(())?;
         self.live(|live| live.lists += 1);
         self.progress(|progress| {
             progress.synced = true;
@@ -370,7 +377,7 @@ impl<'a> Task<'a> {
     }
 
     fn tell(&mut self, notice: Notice, machine: &Machine) {
-        let informer = &self.informer.target;
+        let informer = &self.target;
         match (notice, &self.failure) {
             (Notice::None, _) | (Notice::Quiet | Notice::Began | Notice::Reminder | Notice::FellBack, None) => {}
             (Notice::Quiet, Some(error)) => debug!(%informer, %error, "trying again"),
@@ -413,14 +420,16 @@ impl<'a> Task<'a> {
         self.live(|live| live.state = state);
     }
 
-    fn progress(&self, change: impl FnOnce(&mut Progress)) {
-        write_progress(self.informer, self.session, change);
+    fn progress(&self, change: impl FnOnce(&mut PartProgress)) {
+        write_progress(self.informer, self.index, self.session, change);
     }
 
-    fn live(&self, change: impl FnOnce(&mut Live)) {
+    fn live(&self, change: impl FnOnce(&mut PartLive)) {
         let mut live = self.informer.lock_live();
-        if live.session == Some(self.session) {
-            change(&mut live);
+        if live.session == Some(self.session)
+            && let Some(mine) = live.parts.get_mut(self.index)
+        {
+            change(mine);
         }
     }
 
@@ -438,7 +447,7 @@ impl<'a> Task<'a> {
 
     fn skip(&self, what: &str, error: &MetadataError) {
         self.live(|live| live.skipped += 1);
-        warn!(informer = %self.informer.target, "skipped {what}: {error}");
+        warn!(informer = %self.target, "skipped {what}: {error}");
     }
 
     fn stalled(&self) -> InformerError {
@@ -462,35 +471,9 @@ impl<'a> Task<'a> {
     /// A failure of the watch, or of the list that it begins with.
     fn failed(&self, kind: Kind, detail: &str) -> InformerError {
         let verb = if self.gathered.is_stream() { Verb::Stream } else { Verb::Watch };
-        InformerError::new(verb, &self.informer.target, kind, detail)
+        InformerError::new(verb, self.target, kind, detail)
     }
 }
 
 #[cfg(all(test, not(shuttle)))]
-mod tests {
-    use k8s_openapi::api::core::v1::ConfigMap;
-    use kubehandler_testkit::ApiServer;
-
-    use super::*;
-    use crate::cache::Silent;
-    use crate::informer::InformerFactory;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_run_that_has_ended_tells_nothing_of_itself() {
-        let maps = InformerFactory::new(ApiServer::new().client()).informer::<ConfigMap>();
-        let informer = maps.informer();
-        let ended = informer.cache.begin();
-        let _subscription = informer.subscribe(Arc::new(Silent));
-        // As if the first run were in the middle of its work on another thread.
-        let mut task = Task::new(informer, ended);
-        let machine = Machine::new(informer.config.clone());
-        task.failure = Some(task.stalled());
-        let action = Action::Sleep { until: task.clock.now() };
-        task.follow(&machine, Step { effect: Effect::Relist, notice: Notice::Began, action: action.clone() });
-        task.show(&machine, &action);
-        assert!(!informer.is_failing());
-        let status = informer.status();
-        assert_eq!(status.relists, 0);
-        assert!(matches!(status.state, InformerState::Idle), "{:?}", status.state);
-    }
-}
+mod tests;

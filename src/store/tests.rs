@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::indexed::{Follows, Index};
 use super::mailbox::{Entrance, Mailbox};
-use crate::cache::{Leftovers, Session, Silent, StoredObject, SubscriberId, TypeMeta};
+use crate::cache::{Leftovers, Part, Session, Silent, StoredObject, SubscriberId, TypeMeta};
 use crate::informer::{Informer, InformerFactory};
 use crate::sync::{Arc, Mutex};
 
@@ -131,7 +131,7 @@ impl World {
                 let list: Vec<_> =
                     items.iter().map(|(name, life, value)| object(*name, *life, *value, self.version)).collect();
                 self.model = list.iter().map(|object| (object.key().clone(), Arc::clone(object))).collect();
-                cache.replace(self.session, list, left);
+                cache.replace(self.session, &Part::ALL, list, left);
             }
             Act::AddIndex => {
                 let index = Arc::new(Mutex::new(ByValue::default()));

@@ -21,6 +21,7 @@ mod lives;
 mod mapping;
 mod missing;
 mod misuse;
+mod namespaces;
 mod nothing_lost;
 mod one_at_a_time;
 mod predicates;

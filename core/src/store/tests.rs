@@ -77,11 +77,11 @@ fn a_complete_list_replaces_even_by_older_versions() {
 #[test]
 fn a_store_that_was_cleared_is_as_new() {
     let mut store = Store::new();
-    assert!(!store.is_listed());
+    assert!(!store.is_listed(None));
     replace(&mut store, &[(1, 1, 1)]);
-    assert!(store.is_listed());
+    assert!(store.is_listed(None));
     store.clear();
-    assert!(store.is_empty() && !store.is_listed());
+    assert!(store.is_empty() && !store.is_listed(None));
     assert_eq!(replace(&mut store, &[(1, 1, 1)]), ["+o1/1@1!"], "a first list again");
 }
 
@@ -251,4 +251,28 @@ proptest! {
             prop_assert_eq!(held, naive);
         }
     }
+}
+
+#[test]
+fn a_list_of_one_namespace_says_nothing_of_the_others() {
+    let mut store = Store::new();
+    let object = |version| Arc::new(Object { life: Life::Uid(1), version: ResourceVersion::Number(version) });
+    let mut told = Vec::new();
+    let mut list = |namespace: Option<&str>, list: &[(&str, u64)]| {
+        let list = list.iter().map(|(key, version)| (key.parse().unwrap(), object(*version))).collect();
+        store.replace_in(namespace, list, |key, change| {
+            told.push(match change {
+                Change::Added { new } => format!("+{key}{}", if new.preexisting { "!" } else { "" }),
+                Change::Updated { .. } => format!("~{key}"),
+                Change::Removed { .. } => format!("-{key}"),
+            });
+        });
+        std::mem::take(&mut told)
+    };
+    assert_eq!(list(Some("a"), &[("a/x", 1), ("a/y", 1)]), ["+a/x!", "+a/y!"]);
+    assert_eq!(list(Some("b"), &[("b/x", 1), ("a/z", 1)]), ["+b/x!"], "the other one does not belong there");
+    assert_eq!(list(Some("a"), &[("a/y", 2), ("a/z", 2)]), ["-a/x", "~a/y", "+a/z"]);
+    assert_eq!(list(Some("c"), &[]), [""; 0]);
+    assert!(store.is_listed(Some("c")) && !store.is_listed(Some("d")) && !store.is_listed(None));
+    assert_eq!(store.len(), 3);
 }

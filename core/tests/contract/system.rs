@@ -73,7 +73,7 @@ impl System {
 
     pub(crate) fn list(&mut self, kind: usize, list: &Shown, now: Timestamp) {
         let Self { queue, lanes, stores } = self;
-        let cause = if stores[kind].is_listed() { Cause::Relist } else { Cause::InitialList };
+        let cause = if stores[kind].is_listed(None) { Cause::Relist } else { Cause::InitialList };
         let list = list.iter().map(|(key, object)| (key.clone(), Arc::clone(object))).collect();
         stores[kind].replace(list, |key, change| wake(queue, lanes, kind, key, &change, cause, now));
     }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::IndexFunction;
-use crate::cache::{Cache, IndexId, Leftovers, Silent, StoredObject, TypeMeta};
+use crate::cache::{Cache, IndexId, Leftovers, Part, Silent, StoredObject, TypeMeta};
 use crate::sync::Arc;
 
 /// The object `name` in a state whose colours are these.
@@ -77,7 +77,7 @@ proptest! {
             match step {
                 Step::List(list) => {
                     let objects = list.iter().map(|(name, colours)| object(*name, version, colours)).collect();
-                    prop_assert!(cache.replace(session, objects, left));
+                    prop_assert!(cache.replace(session, &Part::ALL, objects, left));
                     model = list;
                 }
                 Step::Put(name, colours) => {
