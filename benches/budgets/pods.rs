@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
-const WORKLOADS: [&str; 16] = [
+pub(crate) const WORKLOADS: [&str; 16] = [
     "shop", "cart", "pay", "user", "auth", "mail", "feed", "rank", "graph", "index", "cache", "proxy", "batch",
     "audit", "geo", "stock",
 ];

@@ -8,9 +8,9 @@ use zstd_safe::{CCtx, CDict, CompressionLevel, DCtx, DDict, compress_bound, trai
 
 use crate::sync::Mutex;
 
-/// zstd's own default: higher ones cost three times as much for a tenth less (docs/cache.md).
+/// zstd's own default: higher ones cost several times as much for a few percent (docs/cache.md has the figures).
 const LEVEL: CompressionLevel = 3;
-/// How large a dictionary may be. zstd's own default, 110 KB, is slower, and no shorter, for objects of a few KB (docs/cache.md).
+/// How large a dictionary may be. zstd's own default, 110 KB, is no shorter for objects of a few KB (docs/cache.md).
 const DICTIONARY_MAX: usize = 64 << 10;
 /// How many idle decoders are kept: one takes about 100 KB.
 const IDLE_DECODERS_MAX: usize = 2;
