@@ -26,7 +26,7 @@ pub(crate) fn settled(keys: &[ObjectKey]) -> Ledger<()> {
     let mut ledger = Ledger::new(false);
     let version = ResourceVersion::Number(1);
     for (key, uid) in keys.iter().zip(0..) {
-        let seen = Seen { life: &Life::Uid(uid), version: &version, phase: Phase::Live };
+        let seen = Seen { life: &Life::uid(uid), version: &version, phase: Phase::Live };
         assert_eq!(ledger.decide(key, Some(seen), WhenUnchanged::Nothing), Decision::Current(Step::Add));
         ledger.settle(key, Settlement::Succeeded(&version));
     }
@@ -35,7 +35,7 @@ pub(crate) fn settled(keys: &[ObjectKey]) -> Ledger<()> {
 
 fn decide(keys: &[ObjectKey], count: usize, settles: bool) -> Duration {
     let mut ledger = settled(keys);
-    let lives: Vec<Life> = (0..keys.len() as u128).map(Life::Uid).collect();
+    let lives: Vec<Life> = (0..keys.len() as u128).map(Life::uid).collect();
     let start = Instant::now();
     for (round, (key, life)) in (2..).zip(keys.iter().zip(&lives).cycle()).take(count) {
         let version = ResourceVersion::Number(round);

@@ -11,8 +11,9 @@ use std::sync::Arc;
 /// their creationTimestamp; an object without either has one life for ever.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Life {
-    /// A uid in the usual 8-4-4-4-12 form, as its number: 16 bytes in place of a string of 36.
-    Uid(u128),
+    /// A uid in the usual 8-4-4-4-12 form, as its number, the upper half first: 16 bytes in place of a string of 36. A `u128` would be
+    /// aligned to 16 bytes, and so would be whatever holds one.
+    Uid([u64; 2]),
     /// Any other uid, a creationTimestamp, or the empty text.
     Text(Arc<str>),
 }
@@ -22,17 +23,25 @@ impl Life {
     #[must_use]
     pub fn new(uid: Option<&str>, creation_timestamp: Option<&str>) -> Self {
         match uid.filter(|uid| !uid.is_empty()) {
-            Some(uid) => parse_uid(uid).map_or_else(|| Self::Text(uid.into()), Self::Uid),
+            Some(uid) => parse_uid(uid).map_or_else(|| Self::Text(uid.into()), Self::uid),
             None => Self::Text(creation_timestamp.unwrap_or_default().into()),
         }
+    }
+
+    /// The life with this uid, as a number.
+    #[must_use]
+    pub const fn uid(number: u128) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "each half fits")]
+        let halves = [(number >> 64) as u64, number as u64];
+        Self::Uid(halves)
     }
 }
 
 impl fmt::Display for Life {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Uid(uid) => {
-                let hex = format!("{uid:032x}");
+            Self::Uid([upper, lower]) => {
+                let hex = format!("{upper:016x}{lower:016x}");
                 write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
             }
             Self::Text(text) => f.write_str(text),
@@ -114,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_uid_of_the_usual_form_is_kept_as_its_number() {
-        let number = Life::Uid(0x0a1b_2c3d_0000_4111_8222_3333_4444_5555);
+        let number = Life::uid(0x0a1b_2c3d_0000_4111_8222_3333_4444_5555);
         assert_eq!(Life::new(Some("0a1b2c3d-0000-4111-8222-333344445555"), None), number);
     }
 

@@ -186,8 +186,8 @@ const fn other_life(record: &Record, seen: Seen<'_>) -> Step {
 mod tests {
     use super::*;
 
-    const A: Life = Life::Uid(1);
-    const B: Life = Life::Uid(2);
+    const A: Life = Life::uid(1);
+    const B: Life = Life::uid(2);
     const V1: ResourceVersion = ResourceVersion::Number(1);
     const V2: ResourceVersion = ResourceVersion::Number(2);
     const ANY_WAKE: [WhenUnchanged; 3] = [WhenUnchanged::Nothing, WhenUnchanged::Update, WhenUnchanged::Reconcile];

@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_release_that_failed_is_tried_again_without_another_delete_until_the_life_is_over() {
-        let [a, b] = [1, 2].map(Life::Uid);
+        let [a, b] = [1, 2].map(Life::uid);
         let key: ObjectKey = "ns/name".parse().unwrap();
         let mut ledger = Ledger::<()>::new(true);
         let mut decide = |life, phase, settlements: &[Settlement<'_>]| {
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_delete_that_succeeded_leaves_nothing_but_a_finalizer_to_remove() {
-        let (life, key) = (Life::Uid(1), "ns/name".parse::<ObjectKey>().unwrap());
+        let (life, key) = (Life::uid(1), "ns/name".parse::<ObjectKey>().unwrap());
         for (finalizer, left) in [(false, None), (true, Some(Record::Releasing { life: life.clone() }))] {
             let mut ledger = Ledger::new(finalizer);
             ledger.decide(&key, Some(seen(&life, Phase::Live)), WhenUnchanged::Nothing);
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_life_that_is_finished_leaves_nothing_and_another_one_that_went_unseen_its_finalizer() {
-        let ([a, b], key) = ([1, 2].map(Life::Uid), "ns/name".parse::<ObjectKey>().unwrap());
+        let ([a, b], key) = ([1, 2].map(Life::uid), "ns/name".parse::<ObjectKey>().unwrap());
         let mut ledger = Ledger::new(true);
         let last = || Tombstone { last: (), may_be_stale: false };
         ledger.decide(&key, Some(seen(&a, Phase::Terminating)), WhenUnchanged::Nothing);
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_life_that_went_with_the_finalizer_during_an_older_ones_delete_is_taken_up_after_it() {
-        let ([a, b], key) = ([1, 2].map(Life::Uid), "ns/name".parse::<ObjectKey>().unwrap());
+        let ([a, b], key) = ([1, 2].map(Life::uid), "ns/name".parse::<ObjectKey>().unwrap());
         let gone = |last| Tombstone { last, may_be_stale: false };
         let release = Step::Delete { then: AfterDelete::Release };
         let fresh = |back: Option<Phase>| {
@@ -332,13 +332,13 @@ mod tests {
         assert_eq!(ledger.decide(&key, None, WhenUnchanged::Nothing), Decision::Nothing);
         // One without the finalizer took its name.
         let mut ledger = fresh(None);
-        ledger.removed(&key, &Life::Uid(3), gone('c'), Phase::Unclaimed);
+        ledger.removed(&key, &Life::uid(3), gone('c'), Phase::Unclaimed);
         assert!(!ledger.is_owed(&key));
     }
 
     #[test]
     fn the_keys_with_a_record_are_counted_and_sorted() {
-        let life = Life::Uid(1);
+        let life = Life::uid(1);
         let keys = ["a/x", "a/y", "b/a"].map(|key| key.parse::<ObjectKey>().unwrap());
         let mut ledger = Ledger::<()>::new(false);
         assert_eq!((ledger.len(), ledger.is_empty(), ledger.keys()), (0, true, vec![]));

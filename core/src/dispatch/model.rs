@@ -206,7 +206,7 @@ impl World {
             && now.is_none_or(|now| now.life != last.life)
         {
             match self.ledger.record(&self.key) {
-                Some(record) if *record.life() == Life::Uid(last.life) => {}
+                Some(record) if *record.life() == Life::uid(last.life) => {}
                 // One that came and went while its predecessor waits for `delete` has no finalizer of ours.
                 Some(Record::Adding { .. } | Record::Known { .. } | Record::Deleting { .. }) => {
                     self.seen.remove(&last.life);
@@ -219,7 +219,7 @@ impl World {
                 _ => {}
             }
             let tombstone = Tombstone { last, may_be_stale: missed };
-            self.ledger.removed(&self.key, &Life::Uid(last.life), tombstone, self.phase(last));
+            self.ledger.removed(&self.key, &Life::uid(last.life), tombstone, self.phase(last));
         }
         self.cache = now;
         self.seen.extend(now.map(|now| now.life));
@@ -233,7 +233,7 @@ impl World {
     fn work(&mut self, outcome: Outcome, unchanged: WhenUnchanged, meanwhile: impl FnOnce(&mut Self)) -> bool {
         let cached = self
             .cache
-            .map(|cached| (Life::Uid(cached.life), ResourceVersion::Number(cached.version), self.phase(cached)));
+            .map(|cached| (Life::uid(cached.life), ResourceVersion::Number(cached.version), self.phase(cached)));
         let seen = cached.as_ref().map(|(life, version, phase)| Seen { life, version, phase: *phase });
         let releasing = match self.ledger.record(&self.key) {
             Some(Record::Releasing { life }) => Some(life.clone()),
@@ -244,7 +244,7 @@ impl World {
             Decision::Current(step) => (step, self.cache.expect("an object")),
             Decision::LastKnown(step, tombstone) => (step, tombstone.last),
         };
-        let repeats = matches!(step, Step::Delete { .. }) && releasing == Some(Life::Uid(object.life));
+        let repeats = matches!(step, Step::Delete { .. }) && releasing == Some(Life::uid(object.life));
         assert!(!repeats, "a delete that succeeded is made again: only its release is due");
         self.check_step(step, object);
         meanwhile(self);
@@ -353,7 +353,7 @@ impl World {
     fn check_invariants(&self) {
         match (self.ledger.record(&self.key), self.open) {
             (None | Some(Record::Claiming { .. } | Record::Releasing { .. } | Record::Finished { .. }), None) => {}
-            (Some(record), Some(open)) => assert_eq!(record.life(), &Life::Uid(open)),
+            (Some(record), Some(open)) => assert_eq!(record.life(), &Life::uid(open)),
             (record, open) => panic!("the record {record:?} and the history {open:?} disagree"),
         }
     }
@@ -373,7 +373,7 @@ impl World {
         let Some(object) = self.cache.filter(|cached| self.phase(*cached) == Phase::Live) else {
             return self.check_rest_without_object();
         };
-        let (life, settled) = (Life::Uid(object.life), ResourceVersion::Number(object.version));
+        let (life, settled) = (Life::uid(object.life), ResourceVersion::Number(object.version));
         assert_eq!(record, Some(&Record::Known { life, settled, failed: false }), "at rest the record is the cache");
         assert_eq!(self.open, Some(object.life), "C4: every other life was settled");
     }

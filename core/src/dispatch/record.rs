@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_record_is_named_in_the_contracts_words() {
-        let life = || Life::Uid(1);
+        let life = || Life::uid(1);
         let records = [
             (Record::Adding { life: life() }, "Adding"),
             (Record::Known { life: life(), settled: ResourceVersion::Number(1), failed: false }, "Known"),

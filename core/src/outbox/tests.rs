@@ -29,7 +29,7 @@ fn key(name: u8) -> ObjectKey {
 }
 
 fn object(life: u8, version: u64) -> Arc<Object> {
-    Arc::new(Object { life: Life::Uid(life.into()), version: ResourceVersion::Number(version) })
+    Arc::new(Object { life: Life::uid(life.into()), version: ResourceVersion::Number(version) })
 }
 
 #[derive(Clone, Debug)]
@@ -94,7 +94,7 @@ impl World {
             }
             Act::Gone { name, news } => {
                 let Some(held) = store.entry(&key(*name)).map(|entry| Arc::clone(&entry.object)) else { return };
-                let Life::Uid(life) = held.life else { unreachable!("lives are uids here") };
+                let Life::Uid([_, life]) = held.life else { unreachable!("lives are uids here") };
                 let last = if *news { object(u8::try_from(life).unwrap(), *version) } else { held };
                 store.apply(&key(*name), Event::Gone(last), &mut tell);
             }
@@ -229,7 +229,7 @@ fn a_lists_deletions_stay_before_its_additions() {
         Some(Telling::Deleted { told, .. }) => told.life.clone(),
         other => panic!("{other:?}"),
     };
-    assert_eq!([gone(outbox.take()), gone(outbox.take())], [Life::Uid(1), Life::Uid(2)]);
+    assert_eq!([gone(outbox.take()), gone(outbox.take())], [Life::uid(1), Life::uid(2)]);
     assert_eq!(outbox.take(), Some(Telling::Added { new: object(3, 2), preexisting: false }));
 }
 

@@ -24,7 +24,7 @@ fn key(name: u8) -> ObjectKey {
 }
 
 fn object(life: u8, version: u64) -> Arc<Object> {
-    Arc::new(Object { life: Life::Uid(u128::from(life)), version: ResourceVersion::Number(version) })
+    Arc::new(Object { life: Life::uid(u128::from(life)), version: ResourceVersion::Number(version) })
 }
 
 /// A change as plain data: `+o1/1@5`, `~o1/1@5>6`, `-o1/1@6` (`?` where it may be stale).
@@ -106,7 +106,7 @@ fn what_a_list_leaves_unchanged_keeps_its_allocation() {
     let held = Arc::clone(&store.entry(&key(1)).unwrap().object);
     assert!(replace(&mut store, &[(1, 1, 1)]).is_empty());
     assert!(Arc::ptr_eq(&held, &store.entry(&key(1)).unwrap().object));
-    let unchanged = |life, version| store.unchanged(&key(1), &Life::Uid(life), &ResourceVersion::Number(version));
+    let unchanged = |life, version| store.unchanged(&key(1), &Life::uid(life), &ResourceVersion::Number(version));
     assert!(Arc::ptr_eq(unchanged(1, 1).unwrap(), &held));
     assert!(unchanged(2, 1).is_none() && unchanged(1, 2).is_none());
 }
@@ -147,7 +147,7 @@ fn each_event_of_a_watch_does_what_its_row_says() {
 
 #[test]
 fn without_a_version_every_state_counts_as_new() {
-    let unversioned = || Arc::new(Object { life: Life::Uid(1), version: ResourceVersion::new("") });
+    let unversioned = || Arc::new(Object { life: Life::uid(1), version: ResourceVersion::new("") });
     let mut store = Store::new();
     apply(&mut store, 1, Event::Present(unversioned()));
     assert_eq!(apply(&mut store, 1, Event::Present(unversioned())).0, Applied::Changed);
@@ -245,7 +245,7 @@ proptest! {
             let naive: BTreeMap<_, _> = naive
                 .iter()
                 .map(|(key, &(life, version))| {
-                    (key.clone(), (Life::Uid(u128::from(life)), ResourceVersion::Number(version)))
+                    (key.clone(), (Life::uid(u128::from(life)), ResourceVersion::Number(version)))
                 })
                 .collect();
             prop_assert_eq!(held, naive);
@@ -256,7 +256,7 @@ proptest! {
 #[test]
 fn a_list_of_one_namespace_says_nothing_of_the_others() {
     let mut store = Store::new();
-    let object = |version| Arc::new(Object { life: Life::Uid(1), version: ResourceVersion::Number(version) });
+    let object = |version| Arc::new(Object { life: Life::uid(1), version: ResourceVersion::Number(version) });
     let mut told = Vec::new();
     let mut list = |namespace: Option<&str>, list: &[(&str, u64)]| {
         let list = list.iter().map(|(key, version)| (key.parse().unwrap(), object(*version))).collect();

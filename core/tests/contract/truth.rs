@@ -144,7 +144,7 @@ impl Truth {
         self.versions += 1;
         let created = format!("t{}", self.lives);
         let object = Object {
-            life: if kind == 0 { Life::Uid(self.lives.into()) } else { Life::new(None, Some(&created)) },
+            life: if kind == 0 { Life::uid(self.lives.into()) } else { Life::new(None, Some(&created)) },
             version: ResourceVersion::Number(self.versions),
             generation: 1,
             terminating: false,
