@@ -162,18 +162,29 @@ impl<T: Stored> Store<T> {
         mut tell: impl FnMut(&ObjectKey, Change<'_, T>),
     ) {
         let is_inside = |key: &ObjectKey| namespace.is_none() || key.namespace() == namespace;
-        let list: BTreeMap<ObjectKey, Arc<T>> = list.into_iter().filter(|(key, _)| is_inside(key)).collect();
+        let list = sorted(list, is_inside);
+        let mut rest = list.iter().peekable();
         self.entries.retain(|key, held| {
             if !is_inside(key) {
                 return true;
             }
-            let lives_on = list.get(key).is_some_and(|listed| listed.life() == held.object.life());
+            while rest.next_if(|(listed, _)| listed < key).is_some() {}
+            let listed = rest.peek().filter(|(listed, _)| listed == key);
+            let lives_on = listed.is_some_and(|(_, listed)| listed.life() == held.object.life());
             if !lives_on {
                 tell(key, Change::Removed { held: &held.object, last: &held.object, may_be_stale: true });
             }
             lives_on
         });
         let preexisting = self.listed.insert(namespace.map(Into::into));
+        if self.entries.is_empty() {
+            // At once: a map that grows by one key after the other, sorted, is left half empty.
+            self.entries = list.into_iter().map(|(key, object)| (key, Entry { object, preexisting })).collect();
+            for (key, new) in &self.entries {
+                tell(key, Change::Added { new });
+            }
+            return;
+        }
         for (key, object) in list {
             self.put(key, object, preexisting, &mut tell);
         }
@@ -251,6 +262,20 @@ impl<T: Stored> Store<T> {
         tell(key, Change::Removed { held, last: last.unwrap_or(held), may_be_stale: last.is_none() });
         Applied::Changed
     }
+}
+
+/// What is inside, sorted by key; of one key that occurs twice the later item. In the list's own memory.
+fn sorted<T>(mut list: Vec<(ObjectKey, T)>, is_inside: impl Fn(&ObjectKey) -> bool) -> Vec<(ObjectKey, T)> {
+    list.retain(|(key, _)| is_inside(key));
+    list.sort_by(|(one, _), (two, _)| one.cmp(two));
+    list.dedup_by(|later, earlier| {
+        let is_again = later.0 == earlier.0;
+        if is_again {
+            std::mem::swap(later, earlier);
+        }
+        is_again
+    });
+    list
 }
 
 /// Whether two states of one life are the same. A server that names no version leaves no way to tell.
