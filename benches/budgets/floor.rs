@@ -13,10 +13,10 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use zstd_safe::{CCtx, compress_bound};
 
-use super::child::{Figures, Mode, figures};
+use super::connect::client;
 use super::process;
 use super::replay::Replay;
-use super::server::client;
+use super::task::{Figures, Mode, figures};
 
 /// As many as the informer's pages hold by default.
 const PAGE: usize = 500;

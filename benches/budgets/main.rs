@@ -11,6 +11,7 @@
 #![expect(clippy::cast_precision_loss, reason = "figures for people: three digits of them are printed")]
 
 mod child;
+mod connect;
 mod floor;
 #[path = "../queue/kernel.rs"]
 mod kernel;
@@ -24,13 +25,14 @@ mod report;
 mod rounds;
 mod server;
 mod start;
+mod task;
 mod work;
 
 use anyhow::ensure;
 use report::Report;
 
 fn main() -> anyhow::Result<()> {
-    if let Some(task) = child::asked() {
+    if let Some(task) = task::asked() {
         return child::run(&task);
     }
     let options = rounds::Options::read()?;

@@ -11,11 +11,11 @@ use kube_runtime::watcher::{self, Event};
 use kube_runtime::{WatchStreamExt as _, reflector, watcher as watch};
 use tokio::sync::mpsc;
 
-use super::child::{Beginning, Figures, figures, started};
+use super::connect::client;
 use super::process;
 use super::replay::Replay;
-use super::server::client;
 use super::start::create_and_wait;
+use super::task::{Beginning, Figures, figures, started};
 
 /// Runs a reflector until its store is ready.
 pub(crate) async fn until_ready(kubeconfig: &PathBuf, strip: bool) -> anyhow::Result<Figures> {

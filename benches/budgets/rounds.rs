@@ -6,10 +6,11 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use tokio::runtime::Builder;
 
-use super::child::{By, Figures, Mode, Reads, Task, measure};
+use super::child::measure;
 use super::report::Budget::{AtMost, Free, Gate};
 use super::report::{Report, median};
 use super::server::{self, Server};
+use super::task::{By, Figures, Mode, Reads, Task};
 
 const MB: f64 = 1e6;
 

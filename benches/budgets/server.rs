@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::Client;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
 use kubehandler_testcluster::Cluster;
 use kubehandler_testkit::{ApiServer, Listening};
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::connect::client;
 use super::pods;
 
 /// A server in another process, or in this one and reached through a socket all the same.
@@ -46,14 +46,6 @@ impl Server {
     pub(crate) async fn client(&self) -> anyhow::Result<Client> {
         client(&self.kubeconfig).await
     }
-}
-
-/// A client as a controller has it. Its user agent is not curl's, for which the API server indents JSON.
-pub(crate) async fn client(kubeconfig: &PathBuf) -> anyhow::Result<Client> {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).context("no kubeconfig")?;
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    config.read_timeout = None;
-    Ok(Client::try_from(config)?)
 }
 
 /// Creates `count` pods as three writers do: their author, a kubelet, and somebody who applies labels, one of them the

@@ -15,9 +15,9 @@ use kubehandler::{
 };
 use tokio::sync::mpsc;
 
-use super::child::{Beginning, Figures, Mode, Reads, figures, started};
+use super::connect::client;
 use super::process;
-use super::server::client;
+use super::task::{Beginning, Figures, Mode, Reads, figures, started};
 
 const WORKERS: usize = 2;
 

@@ -8,8 +8,8 @@ use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kubehandler::{CancellationToken, DefaultHandler, EventLoop, HandlerFuncs, InformerConfig, InformerFactory};
 
-use super::child::{Figures, figures};
 use super::replay::Replay;
+use super::task::{Figures, figures};
 use super::{pods, process, start};
 
 /// Runs a loop whose informer gets so many changes: the CPU for each, and what became of the memory between the first tenth

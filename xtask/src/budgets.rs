@@ -42,5 +42,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         flags.extend(value.iter().flat_map(|value| [flag.into(), value.into()]));
     }
     flags.extend(arguments.streaming.then(|| "--streaming".into()));
-    bench::run_benches(arguments.smoke, &["budgets".to_owned()], &flags)
+    // The second is started by the first; by itself it does nothing.
+    bench::run_benches(arguments.smoke, &["budgets", "controller"].map(str::to_owned), &flags)
 }

@@ -1,0 +1,110 @@
+//! What a process of its own is to measure, and what it says of it: asked by the environment, told by its last line.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::process;
+
+/// Holds the task, as JSON.
+pub(crate) const TASK: &str = "KUBEHANDLER_BUDGETS_TASK";
+
+/// What came of it, by name. Times are in seconds, sizes in bytes.
+pub(crate) type Figures = BTreeMap<String, f64>;
+
+/// How the list is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Mode {
+    Paged,
+    Unpaged,
+    Streaming,
+}
+
+/// What the handler does, or what is asked of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Reads {
+    /// It uses the key only.
+    Key,
+    /// It reads the object.
+    Object,
+    /// It uses the key only, and only metadata are asked for.
+    Metadata,
+}
+
+/// What a child process is to measure.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Task {
+    /// From the start of a loop until each of so many pods had its `add`.
+    Start { kubeconfig: PathBuf, mode: Mode, reads: Reads, pods: usize },
+    /// The same list read by a plain client and dropped.
+    ReadList { kubeconfig: PathBuf, mode: Mode },
+    /// A loop over the same items that scans and compresses each.
+    ScanAndCompress { kubeconfig: PathBuf },
+    /// kube-rs's reflector until its store is ready; with managedFields removed by its own means, or not.
+    Reflector { kubeconfig: PathBuf, strip: bool },
+    /// So many creations until the handler is called, or a bare watcher has the object.
+    Latency { kubeconfig: PathBuf, bare: bool, creations: usize },
+    /// So many changes of replayed pods, one after the other or so many a second.
+    Changes { pods: usize, changes: usize, per_second: Option<u32>, by: By },
+    /// Decoding against `serde_json` on the same bytes.
+    Decode { pods: usize },
+    /// The memory of so many replayed pods.
+    Growth { pods: usize },
+    /// So many informers without anything to do for so many seconds.
+    Idle { informers: usize, seconds: u64 },
+}
+
+/// Who takes the changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum By {
+    /// An event loop with a handler that uses the key.
+    Loop,
+    /// kube-rs's reflector.
+    Reflector,
+    /// Nobody: the frames are read and dropped.
+    Nobody,
+}
+
+/// The task of this process, if it is a child.
+pub(crate) fn asked() -> Option<Task> {
+    serde_json::from_str(&std::env::var(TASK).ok()?).ok()
+}
+
+/// Tells what came of it.
+pub(crate) fn tell(figures: &Figures) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string(figures)?);
+    Ok(())
+}
+
+/// What a start took that has just come to its end, and the memory a second later. `of` is what was there when it began.
+pub(crate) async fn started(of: Beginning) -> anyhow::Result<Figures> {
+    let (seconds, cpu) = (of.at.elapsed().as_secs_f64(), process::cpu()? - of.cpu);
+    process::passes(Duration::from_secs(1)).await;
+    Ok(figures([
+        ("seconds", seconds),
+        ("cpu", cpu),
+        ("before", of.resident as f64),
+        ("resident", process::resident()? as f64),
+        ("peak", process::peak()? as f64),
+    ]))
+}
+
+/// What a process had used when a start began.
+pub(crate) struct Beginning {
+    resident: u64,
+    cpu: f64,
+    at: Instant,
+}
+
+impl Beginning {
+    pub(crate) fn now() -> anyhow::Result<Self> {
+        Ok(Self { resident: process::resident()?, cpu: process::cpu()?, at: Instant::now() })
+    }
+}
+
+/// Figures from pairs.
+pub(crate) fn figures<const N: usize>(pairs: [(&str, f64); N]) -> Figures {
+    pairs.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect()
+}
