@@ -11,7 +11,9 @@ use crate::sync::Mutex;
 /// zstd's own default: higher ones cost several times as much for a few percent (docs/cache.md has the figures).
 const LEVEL: CompressionLevel = 3;
 /// How large a dictionary may be. zstd's own default, 110 KB, is no shorter for objects of a few KB (docs/cache.md).
-const DICTIONARY_MAX: usize = 64 << 10;
+pub(super) const DICTIONARY_MAX: usize = 64 << 10;
+/// More room than this is not kept for the next text: few are as large.
+const SCRATCH_MAX: usize = 256 << 10;
 /// How many idle decoders are kept: one takes about 100 KB.
 const IDLE_DECODERS_MAX: usize = 2;
 
@@ -33,11 +35,22 @@ impl Codec {
     pub(super) fn trained(samples: &[u8], sizes: &[usize]) -> Self {
         let mut dictionary = Vec::with_capacity(DICTIONARY_MAX);
         let trained = train_from_buffer(&mut dictionary, samples, sizes).is_ok();
-        let dictionary = trained.then(|| {
-            let encode = CDict::try_create(&dictionary, LEVEL)?;
-            Some(Dictionary { encode, decode: DDict::try_create(&dictionary)? })
+        Self::with(trained.then_some(&dictionary))
+    }
+
+    /// A codec whose dictionary is this text, or its beginning.
+    pub(super) fn of_text(text: &[u8]) -> Self {
+        let text = &text[..text.len().min(DICTIONARY_MAX)];
+        // Shorter ones say nothing, and zstd takes them for none.
+        Self::with((text.len() >= 8).then_some(text))
+    }
+
+    fn with(dictionary: Option<impl AsRef<[u8]>>) -> Self {
+        let dictionary = dictionary.and_then(|dictionary| {
+            let encode = CDict::try_create(dictionary.as_ref(), LEVEL)?;
+            Some(Dictionary { encode, decode: DDict::try_create(dictionary.as_ref())? })
         });
-        Self { dictionary: dictionary.flatten(), decoders: Mutex::new(Vec::new()) }
+        Self { dictionary, decoders: Mutex::new(Vec::new()) }
     }
 
     /// `text`, shorter; `None` if it cannot be. `scratch` is overwritten.
@@ -49,7 +62,11 @@ impl Codec {
             Some(dictionary) => context.compress_using_cdict(scratch, text, &dictionary.encode),
             None => context.compress(scratch, text, LEVEL),
         };
-        (written.is_ok() && scratch.len() < text.len()).then(|| scratch.as_slice().into())
+        let packed = (written.is_ok() && scratch.len() < text.len()).then(|| scratch.as_slice().into());
+        if scratch.capacity() > SCRATCH_MAX {
+            *scratch = Vec::new();
+        }
+        packed
     }
 
     /// What was compressed into `packed`, `len` bytes long. `None` if that is not what `packed` holds.

@@ -3,13 +3,14 @@
 //! Invariant: the text never changes, only how it is held.
 
 use std::any::Any;
+use std::borrow::Cow;
 
-use super::codec::Codec;
+use super::codec::{Codec, Encoder};
 use super::packer::Packer;
 use crate::sync::{Arc, Mutex};
 
 /// A text, held the way that is cheapest at the moment.
-pub(super) struct Content {
+pub(crate) struct Content {
     // The text's, however it is held.
     len: usize,
     held: Mutex<Held>,
@@ -18,7 +19,8 @@ pub(super) struct Content {
 struct Held {
     text: Text,
     // The typed object, for as long as this state is held.
-    typed: Option<Arc<dyn Any + Send + Sync>>,
+    // Behind a box, since it is mostly absent.
+    typed: Option<Box<Arc<dyn Any + Send + Sync>>>,
 }
 
 enum Text {
@@ -26,10 +28,28 @@ enum Text {
     Packed { bytes: Box<[u8]>, codec: Arc<Codec> },
 }
 
+impl Default for Content {
+    /// No text.
+    fn default() -> Self {
+        Self::plain(&[])
+    }
+}
+
 impl Content {
-    pub(super) fn plain(text: Vec<u8>) -> Self {
-        let text = text.into_boxed_slice();
-        Self { len: text.len(), held: Mutex::new(Held { text: Text::Plain(text), typed: None }) }
+    pub(super) fn plain(text: &[u8]) -> Self {
+        Self::of(text.len(), Text::Plain(text.into()))
+    }
+
+    /// The text, held as this codec does where that is shorter.
+    pub(super) fn packed(text: &[u8], codec: &Arc<Codec>, encoder: &mut Encoder) -> Self {
+        match codec.compress(encoder, text) {
+            Some(bytes) => Self::of(text.len(), Text::Packed { bytes, codec: Arc::clone(codec) }),
+            None => Self::plain(text),
+        }
+    }
+
+    fn of(len: usize, text: Text) -> Self {
+        Self { len, held: Mutex::new(Held { text, typed: None }) }
     }
 
     /// The text.
@@ -53,27 +73,27 @@ impl Content {
     pub(super) fn pack(&self, packer: &mut Packer) {
         let Some((codec, encoder)) = packer.codec() else { return };
         let mut held = self.held.lock();
-        let bytes = match &held.text {
+        let text = match &held.text {
             Text::Packed { codec: of_text, .. } if Arc::ptr_eq(of_text, codec) => return,
-            Text::Plain(plain) => codec.compress(encoder, plain),
-            Text::Packed { .. } => codec.compress(encoder, &held.text.read(self.len)),
+            Text::Plain(plain) => Cow::Borrowed(&**plain),
+            Text::Packed { .. } => Cow::Owned(held.text.read(self.len)),
         };
-        match (bytes, &held.text) {
+        match (codec.compress(encoder, &text), text) {
             (Some(bytes), _) => held.text = Text::Packed { bytes, codec: Arc::clone(codec) },
-            (None, Text::Plain(_)) => {}
-            (None, Text::Packed { .. }) => held.text = Text::Plain(held.text.read(self.len).into()),
+            (None, Cow::Borrowed(_)) => {}
+            (None, Cow::Owned(plain)) => held.text = Text::Plain(plain.into()),
         }
     }
 
     /// The typed object that was kept, if it is of this type.
     pub(super) fn kept<K: Any + Send + Sync>(&self) -> Option<Arc<K>> {
-        let typed = self.held.lock().typed.clone();
+        let typed = self.held.lock().typed.as_deref().cloned();
         typed?.downcast().ok()
     }
 
     /// Keeps the typed object, in place of the one before.
     pub(super) fn keep(&self, typed: Arc<dyn Any + Send + Sync>) {
-        let before = self.held.lock().typed.replace(typed);
+        let before = self.held.lock().typed.replace(Box::new(typed));
         // A user's type is dropped here: not under the lock.
         drop(before);
     }

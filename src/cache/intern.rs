@@ -9,6 +9,7 @@
 //! 1. Two equal values in a table are one allocation, wherever they were read.
 //! 2. What nobody uses any more is forgotten, at the latest when the table has doubled since it was last swept.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
@@ -65,7 +66,7 @@ pub(crate) struct Interner {
 
 impl Interner {
     /// `labels`, sorted by key: the texts of those that others have, too, and the set of these, held once.
-    pub(super) fn labels(&mut self, labels: impl Iterator<Item = (String, String)>) -> Labels {
+    pub(super) fn labels(&mut self, labels: Vec<(Cow<'_, str>, Cow<'_, str>)>) -> Labels {
         let (mut common, mut own) = (Vec::new(), Vec::new());
         for (key, value) in labels {
             if self.is_common(&key, &value) {
@@ -120,7 +121,7 @@ mod tests {
 
     fn labels(interner: &mut Interner, pod: usize) -> Labels {
         let pairs = [("app", "shop".to_owned()), ("pod", pod.to_string()), ("tier", "web".to_owned())];
-        interner.labels(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)))
+        interner.labels(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
     }
 
     #[test]
@@ -145,7 +146,7 @@ mod tests {
         for round in 0..10 * SWEPT_MIN {
             // Each is met twice, so that it counts as common.
             for _ in 0..2 {
-                interner.labels([("round".to_owned(), round.to_string())].into_iter());
+                interner.labels(vec![("round".into(), round.to_string().into())]);
             }
         }
         assert!(interner.labels.held.len() <= SWEPT_MIN, "{}", interner.labels.held.len());

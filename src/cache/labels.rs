@@ -2,6 +2,8 @@
 //!
 //! Invariant: both are sorted by key, and no key is in both.
 
+use std::borrow::Cow;
+
 use crate::sync::Arc;
 
 /// Between the texts of [`Labels::own`].
@@ -17,7 +19,7 @@ pub(super) struct Labels {
 
 impl Labels {
     /// Labels of which these are shared and these the object's own.
-    pub(super) fn new(common: Arc<[(Arc<str>, Arc<str>)]>, own: &[(String, String)]) -> Self {
+    pub(super) fn new(common: Arc<[(Arc<str>, Arc<str>)]>, own: &[(Cow<'_, str>, Cow<'_, str>)]) -> Self {
         let texts = own.iter().flat_map(|(key, value)| [key, value]);
         let own: String = texts.flat_map(|text| text.chars().chain([END])).collect();
         Self { common, own: (!own.is_empty()).then(|| own.into()) }
@@ -73,7 +75,7 @@ mod tests {
             let (common, own): (Vec<_>, Vec<_>) = labels.iter().partition(|(_, (_, is_common))| *is_common);
             let common: Vec<(Arc<str>, Arc<str>)> =
                 common.into_iter().map(|(key, (value, _))| (key.as_str().into(), value.as_str().into())).collect();
-            let own: Vec<_> = own.into_iter().map(|(key, (value, _))| (key.clone(), value.clone())).collect();
+            let own: Vec<_> = own.into_iter().map(|(key, (value, _))| (key.into(), value.into())).collect();
             let divided = Labels::new(common.into(), &own);
             let expected: Vec<_> = labels.iter().map(|(key, (value, _))| (key.as_str(), value.as_str())).collect();
             prop_assert_eq!(divided.pairs(), expected);

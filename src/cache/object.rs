@@ -9,6 +9,7 @@ mod read;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroI64;
 
 use kubehandler_core::store::Stored;
 use kubehandler_core::{Life, ObjectKey, ResourceVersion};
@@ -35,7 +36,8 @@ pub(crate) struct StoredObject {
     key: ObjectKey,
     life: Life,
     version: ResourceVersion,
-    generation: Option<i64>,
+    // The server leaves 0 out.
+    generation: Option<NonZeroI64>,
     labels: Labels,
     // Shared by the objects that have the same.
     links: Arc<Links>,
@@ -109,7 +111,7 @@ impl StoredObject {
 
     /// `metadata.generation`, which the server raises when the desired state changes.
     pub(crate) fn generation(&self) -> Option<i64> {
-        self.generation
+        self.generation.map(NonZeroI64::get)
     }
 
     /// Whether `metadata.deletionTimestamp` is set.
@@ -155,6 +157,11 @@ impl StoredObject {
     /// How many bytes that JSON takes as it is held.
     pub(crate) fn held_len(&self) -> usize {
         self.content.held_len()
+    }
+
+    /// The object with this text.
+    pub(crate) fn with_content(self, content: Content) -> Self {
+        Self { content, ..self }
     }
 
     /// Compresses the text as `packer` does now. Whoever reads meanwhile sees the same text.

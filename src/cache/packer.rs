@@ -3,14 +3,18 @@
 //! It owns the present codec and the decision to train a new one. It must not know where the objects are: whoever does
 //! gives them when it [wants training](Packer::wants_training).
 //!
-//! A dictionary is trained on objects spread over all that are there. So it serves best what it was trained on, and a list
-//! comes sorted: its first objects tell little of its last. Hence another one once there is sixteen times as much to be
-//! read, and then at growing distances, for contents that change over months. All texts are compressed anew then, which
-//! adds a sixteenth of the work at most.
+//! The first dictionary is made of objects as they are: training takes several MB for a moment, most of which the allocator would keep
+//! for good, and that is more than a small store holds. What comes out is about as short, at half as much time again for an object
+//! (docs/cache.md). It serves best what is like those objects, and a list comes sorted: its first objects tell little of its last.
+//! Hence another one once there is sixteen times as much to be read, trained this time, and then at growing distances, for
+//! contents that change over months. All texts are compressed anew then, which adds a sixteenth of the work at most.
 
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use tracing::debug;
 
-use super::codec::{Codec, Encoder};
+use super::codec::{Codec, DICTIONARY_MAX, Encoder};
+use super::content::Content;
 use super::object::StoredObject;
 use crate::sync::Arc;
 
@@ -36,10 +40,13 @@ impl Packer {
         Self { minimum, present: None, taken: 0, limit: None }
     }
 
-    /// Takes a new object: compresses it, if there is a codec yet.
-    pub(crate) fn take(&mut self, object: &StoredObject) {
-        self.taken = self.taken.saturating_add(object.json_len());
-        object.pack(self);
+    /// Takes a new object's text: compresses it, if there is a codec yet.
+    pub(crate) fn take(&mut self, text: &[u8]) -> Content {
+        self.taken = self.taken.saturating_add(text.len());
+        match &mut self.present {
+            Some((codec, encoder)) => Content::packed(text, codec, encoder),
+            None => Content::plain(text),
+        }
     }
 
     /// Whether it is time to [train](Self::train).
@@ -60,7 +67,8 @@ impl Packer {
             None => Encoder::new(),
         };
         // Without the memory for one, texts stay plain until the next attempt.
-        self.present = encoder.map(|encoder| (Arc::new(trained(objects)), encoder));
+        let codec = || Arc::new(if self.limit.is_none() { begun(objects) } else { trained(objects) });
+        self.present = encoder.map(|encoder| (codec(), encoder));
         self.taken = 0;
         self.limit = Some(total.saturating_mul(TRAIN_AGAIN).max(self.limit.unwrap_or_default().saturating_mul(2)));
         debug!(objects = objects.len(), bytes = total, next = self.limit, "trained a dictionary");
@@ -72,11 +80,29 @@ impl Packer {
     }
 }
 
-/// A codec trained on some of `objects`, spread over all of them.
+/// Some of `objects`, spread over all of them, the same ones each time. At no fixed distance: a list may repeat itself, and all of
+/// some kind would be missed.
+fn spread(objects: &[Arc<StoredObject>]) -> impl Iterator<Item = &Arc<StoredObject>> {
+    let mut rng = StdRng::seed_from_u64(0);
+    let width = objects.len().div_ceil(SAMPLES_MAX).max(1);
+    objects.chunks(width).map(move |chunk| &chunk[rng.random_range(0..chunk.len())])
+}
+
+/// A codec whose dictionary is some of `objects` as they are.
+fn begun(objects: &[Arc<StoredObject>]) -> Codec {
+    let mut text = Vec::with_capacity(DICTIONARY_MAX);
+    for object in spread(objects) {
+        if text.len() + object.json_len() <= DICTIONARY_MAX {
+            text.append(&mut object.text());
+        }
+    }
+    Codec::of_text(&text)
+}
+
+/// A codec trained on some of `objects`.
 fn trained(objects: &[Arc<StoredObject>]) -> Codec {
-    let distance = objects.len().div_ceil(SAMPLES_MAX).max(1);
     let (mut samples, mut sizes) = (Vec::new(), Vec::new());
-    for object in objects.iter().step_by(distance) {
+    for object in spread(objects) {
         if samples.len() + object.json_len() <= SAMPLED_BYTES_MAX {
             samples.append(&mut object.text());
             sizes.push(object.json_len());
@@ -100,10 +126,15 @@ mod tests {
         Arc::new(StoredObject::parse(text.as_bytes(), &types, false).unwrap())
     }
 
+    /// The same object, its text as the packer holds it.
+    fn taken(packer: &mut Packer, object: Arc<StoredObject>) -> Arc<StoredObject> {
+        let content = packer.take(&object.text());
+        Arc::new(Arc::into_inner(object).unwrap().with_content(content))
+    }
+
     /// As an informer's task does.
     fn take(packer: &mut Packer, objects: &mut Vec<Arc<StoredObject>>, object: Arc<StoredObject>) -> bool {
-        packer.take(&object);
-        objects.push(object);
+        objects.push(taken(packer, object));
         let due = packer.wants_training();
         if due {
             packer.train(objects);
@@ -149,13 +180,27 @@ mod tests {
     }
 
     #[test]
+    fn samples_are_of_most_kinds_however_the_list_repeats_itself() {
+        for count in [1, 7, 299, 300, 301, 4_000, 20_000] {
+            let objects: Vec<_> = (0..count).map(|number| object(number, 0)).collect();
+            let places: Vec<usize> =
+                spread(&objects).filter_map(|one| objects.iter().position(|it| Arc::ptr_eq(it, one))).collect();
+            assert!(places.len() * 2 > count.min(300), "{} of {count}", places.len());
+            for period in 1..=count.min(32) {
+                let kinds: std::collections::BTreeSet<_> = places.iter().map(|place| place % period).collect();
+                assert!(kinds.len() * 4 >= period * 3, "{} of {period} kinds of {count} objects", kinds.len());
+            }
+            let thirds = [0, 1, 2].map(|third| places.iter().filter(|&&place| place * 3 / count == third).count());
+            assert!(thirds.iter().all(|&third| third * 4 >= places.len()) || count < 7, "{thirds:?} of {count}");
+        }
+    }
+
+    #[test]
     fn a_few_objects_that_change_for_ever_are_not_trained_on() {
         let mut packer = Packer::compressing_above(20_000);
         for _ in 0..100 {
             let mut objects: Vec<_> = (0..9).map(|number| object(number, 800)).collect();
-            for object in &objects {
-                packer.take(object);
-            }
+            objects = objects.into_iter().map(|object| taken(&mut packer, object)).collect();
             if packer.wants_training() {
                 packer.train(&objects);
             }

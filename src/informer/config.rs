@@ -245,7 +245,7 @@ impl InformerConfig {
         self
     }
 
-    /// From how many bytes of JSON on objects are compressed, by a dictionary trained on them: 2 MiB by default,
+    /// From how many bytes of JSON on objects are compressed, by a dictionary made of some of them: 2 MiB by default,
     /// `usize::MAX` for never. A dictionary and what it takes to use it need about 1 MB.
     #[must_use]
     pub fn compress_above(mut self, bytes: usize) -> Self {

@@ -12,36 +12,48 @@ use tracing::{debug, warn};
 use super::shared::Informer;
 use crate::cache::{Interner, MetadataError, Packer, StoredObject, TypeMeta};
 
+/// More room than this for a text is not kept for the next one: few objects are as large.
+const TEXT_MAX: usize = 256 << 10;
+
 pub(super) struct Intake<'a> {
     informer: &'a Informer,
     types: TypeMeta,
     interner: Interner,
     packer: Packer,
+    // Of the object that was read last. One for all: what comes and goes between what stays leaves holes in memory.
+    text: Vec<u8>,
 }
 
 impl<'a> Intake<'a> {
     pub(super) fn new(informer: &'a Informer) -> Self {
         let types = informer.target.types();
         let packer = Packer::compressing_above(informer.config.compress_above);
-        Self { informer, types, interner: Interner::default(), packer }
+        Self { informer, types, interner: Interner::default(), packer, text: Vec::new() }
     }
 
-    /// Reads an object, which is not compressed yet: it may be one that the cache holds already.
+    /// Reads an object, which is without its text until it is kept: it may be one that the cache holds already. To be kept, or
+    /// not, before the next one is read.
     pub(super) fn read(&mut self, raw: &[u8]) -> Result<StoredObject, MetadataError> {
         let transform = &self.informer.config.transform;
-        let object = self.parse(&transform.cut(raw))?;
-        let edited = if transform.edits() { transform.edited(&object.text()) } else { None };
+        let cut = transform.cut(raw);
+        let Self { types, interner, text, .. } = self;
+        let keep_managed_fields = self.informer.config.keep_managed_fields;
+        let object = StoredObject::parse_sharing(&cut, types, keep_managed_fields, interner, text)?;
+        let edited = if transform.edits() { transform.edited(text) } else { None };
         let Some(edited) = edited else { return Ok(object) };
-        let edited = edited.and_then(|text| self.parse(&text).map_err(|error| error.to_string()));
+        let mut text = Vec::new();
+        let edited = edited.and_then(|edited| {
+            let edited = StoredObject::parse_sharing(&edited, types, keep_managed_fields, interner, &mut text);
+            edited.map_err(|error| error.to_string())
+        });
         Ok(match edited {
-            Ok(edited) if is_same_state(&edited, &object) => edited,
+            Ok(edited) if is_same_state(&edited, &object) => {
+                self.text = text;
+                edited
+            }
             Ok(_) => self.untransformed(object, "the function changed what tells objects apart"),
             Err(why) => self.untransformed(object, &why),
         })
-    }
-
-    fn parse(&mut self, raw: &[u8]) -> Result<StoredObject, MetadataError> {
-        StoredObject::parse_sharing(raw, &self.types, self.informer.config.keep_managed_fields, &mut self.interner)
     }
 
     /// Tells of an object that is held as the server sent it.
@@ -56,10 +68,13 @@ impl<'a> Intake<'a> {
         object
     }
 
-    /// Makes a new object ready to be held.
+    /// Gives the object that was read last its text, ready to be held.
     pub(super) fn keep(&mut self, object: StoredObject) -> Arc<StoredObject> {
-        self.packer.take(&object);
-        Arc::new(object)
+        let content = self.packer.take(&self.text);
+        if self.text.capacity() > TEXT_MAX {
+            self.text = Vec::new();
+        }
+        Arc::new(object.with_content(content))
     }
 
     /// As [`keep`](Self::keep) for an object of a list. What has not changed keeps its place in memory: a list never doubles

@@ -7,15 +7,13 @@ use serde_json::value::RawValue;
 use super::TypeMeta;
 use crate::json::is_space;
 
-/// `text`, an object that serde has accepted, with `types` in front where it lacks them, and without the fields whose
-/// values are `cut`.
+/// Writes `text`, an object that serde has accepted, with `types` in front where it lacks them, and without the fields whose
+/// values are `cut`; over what `body` held before.
 ///
 /// # Panics
 /// If one of these is no field's value within `text`, which only a mistake in this crate could bring about.
-pub(super) fn body<'a>(text: &'a str, types: Option<&TypeMeta>, mut cut: Vec<&'a RawValue>) -> Vec<u8> {
-    let room = types.map_or(0, |types| types.api_version.len() + types.kind.len() + 32);
-    let cut_len: usize = cut.iter().map(|value| value.get().len()).sum();
-    let mut body = Vec::with_capacity(text.len() + room - cut_len);
+pub(super) fn write<'a>(text: &'a str, types: Option<&TypeMeta>, mut cut: Vec<&'a RawValue>, body: &mut Vec<u8>) {
+    body.clear();
     let mut rest = 0;
     if let Some(types) = types {
         // invariant: texts always serialize, and an accepted object begins with its brace.
@@ -41,7 +39,6 @@ pub(super) fn body<'a>(text: &'a str, types: Option<&TypeMeta>, mut cut: Vec<&'a
         }
     }
     body.extend_from_slice(&text.as_bytes()[rest..]);
-    body
 }
 
 /// Where the key begins whose value begins at `value`. The key holds no quote, escaped or not.

@@ -5,14 +5,15 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use kubehandler_core::key::ParseKeyError;
 use kubehandler_core::{Life, ObjectKey, ResourceVersion};
-use serde::de::IgnoredAny;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::body::body;
+use super::body;
 use super::{Content, KeyProblem, Links, MetadataError, Owner, StoredObject, TypeMeta};
 use crate::cache::intern::Interner;
 
@@ -79,15 +80,20 @@ struct OwnerReference<'a> {
 impl StoredObject {
     /// Reads what is needed of `raw`, one object's JSON, and keeps a copy of the text.
     pub(crate) fn parse(raw: &[u8], types: &TypeMeta, keep_managed_fields: bool) -> Result<Self, MetadataError> {
-        Self::parse_sharing(raw, types, keep_managed_fields, &mut Interner::default())
+        let mut text = Vec::new();
+        let object = Self::parse_sharing(raw, types, keep_managed_fields, &mut Interner::default(), &mut text)?;
+        Ok(object.with_content(Content::plain(&text)))
     }
 
-    /// As [`parse`](Self::parse); what the object has in common with others is shared with them.
+    /// As [`parse`](Self::parse); what the object has in common with others is shared with them. The text that is to be kept is
+    /// written over what `body` held, and the object is without one until it gets it
+    /// ([`with_content`](Self::with_content)): many are compressed at once, or were known before.
     pub(crate) fn parse_sharing(
         raw: &[u8],
         types: &TypeMeta,
         keep_managed_fields: bool,
         interner: &mut Interner,
+        body: &mut Vec<u8>,
     ) -> Result<Self, MetadataError> {
         let text = std::str::from_utf8(raw).map_err(|_| MetadataError::Syntax)?;
         let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| refused(text, &error))?;
@@ -96,13 +102,11 @@ impl StoredObject {
         let types = (lacks_text(envelope.api_version) || lacks_text(envelope.kind)).then_some(types);
         let replaced = types.and(envelope.api_version).into_iter().chain(types.and(envelope.kind));
         let cut = replaced.chain(metadata.managed_fields.filter(|_| !keep_managed_fields)).collect();
+        body::write(text, types, cut, body);
         Ok(Self {
             key: key(&metadata)?,
-            life: Life::new(
-                optional::<String>(metadata.uid).as_deref(),
-                optional::<String>(metadata.creation_timestamp).as_deref(),
-            ),
-            version: ResourceVersion::new(&optional::<String>(metadata.resource_version).unwrap_or_default()),
+            life: Life::new(word(metadata.uid).as_deref(), word(metadata.creation_timestamp).as_deref()),
+            version: ResourceVersion::new(&word(metadata.resource_version).unwrap_or_default()),
             generation: optional(metadata.generation),
             deleting: metadata.deletion_timestamp.is_some(),
             labels: interner.labels(texts(metadata.labels)),
@@ -110,7 +114,7 @@ impl StoredObject {
                 owners: owners(metadata.owner_references),
                 finalizers: optional(metadata.finalizers).unwrap_or_default(),
             }),
-            content: Content::plain(body(text, types, cut)),
+            content: Content::default(),
         })
     }
 }
@@ -119,7 +123,8 @@ impl StoredObject {
 pub(super) fn annotations(text: &[u8]) -> BTreeMap<String, String> {
     let envelope: Option<Envelope<'_>> = serde_json::from_slice(text).ok();
     let metadata = envelope.and_then(|envelope| optional::<Annotated<'_>>(envelope.metadata));
-    texts(metadata.and_then(|metadata| metadata.annotations)).collect()
+    let texts = texts(metadata.and_then(|metadata| metadata.annotations));
+    texts.into_iter().map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
 }
 
 /// serde's messages quote what they refuse, so only the category is used. It stops reading where something does not fit:
@@ -144,12 +149,15 @@ fn optional<'a, T: Deserialize<'a>>(field: Option<&'a RawValue>) -> Option<T> {
     serde_json::from_str(field?.get()).ok()
 }
 
+/// The field's text, if it is one.
+fn word(field: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    optional::<Text<'_>>(field).map(|Text(text)| text)
+}
+
 fn key(metadata: &Metadata<'_>) -> Result<ObjectKey, MetadataError> {
-    let text = |field: &RawValue| {
-        serde_json::from_str::<String>(field.get()).map_err(|_| MetadataError::Key(KeyProblem::Unusable))
-    };
-    let name = metadata.name.map(text).transpose()?.unwrap_or_default();
-    let namespace = metadata.namespace.map(text).transpose()?;
+    let usable = |field| word(Some(field)).ok_or(MetadataError::Key(KeyProblem::Unusable));
+    let name = metadata.name.map(usable).transpose()?.unwrap_or_default();
+    let namespace = metadata.namespace.map(usable).transpose()?;
     ObjectKey::new(namespace.as_deref(), &name).map_err(|error| {
         MetadataError::Key(match error {
             ParseKeyError::EmptyName => KeyProblem::NoName,
@@ -175,11 +183,53 @@ fn owners(field: Option<&RawValue>) -> Box<[Owner]> {
         .collect()
 }
 
-/// A map's texts, sorted by key; what is no text is left out.
-fn texts(field: Option<&RawValue>) -> impl Iterator<Item = (String, String)> {
-    let map = optional::<BTreeMap<String, serde_json::Value>>(field).unwrap_or_default();
-    map.into_iter().filter_map(|(key, value)| match value {
-        serde_json::Value::String(text) => Some((key, text)),
-        _ => None,
-    })
+/// A text, borrowed where it holds no escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The texts of a map, in its order; what is no text is left out.
+#[derive(Default)]
+struct Texts<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Texts<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reads;
+
+        impl<'de> Visitor<'de> for Reads {
+            type Value = Texts<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut texts = Vec::new();
+                while let Some((Text(key), value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
+                    if let Some(Text(value)) = optional(Some(value)) {
+                        texts.push((key, value));
+                    } else {
+                        texts.retain(|(earlier, _)| *earlier != key);
+                    }
+                }
+                Ok(Texts(texts))
+            }
+        }
+
+        deserializer.deserialize_map(Reads)
+    }
+}
+
+/// A map's texts, sorted by key; of one key that occurs twice the later value.
+fn texts(field: Option<&RawValue>) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+    let Texts(mut texts) = optional(field).unwrap_or_default();
+    // The server sends them sorted, which makes this cheap.
+    texts.sort_by(|(one, _), (two, _)| one.cmp(two));
+    texts.dedup_by(|later, earlier| {
+        let is_again = later.0 == earlier.0;
+        if is_again {
+            std::mem::swap(later, earlier);
+        }
+        is_again
+    });
+    texts
 }
