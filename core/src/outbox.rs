@@ -31,6 +31,7 @@ pub enum Delivery {
     Coalesce,
     /// Each change is told by itself. When more than this many wait, the watch stands still until the subscriber has caught
     /// up, and with it all who share the informer. What one list has brought waits as a whole, however much that is.
+    /// Its functions must not wait for the informer (for a list, say), which may be waiting for them.
     Block(usize),
 }
 

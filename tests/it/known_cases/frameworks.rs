@@ -1,13 +1,16 @@
 //! Cases of controller-runtime and of kube-rs.
 
+use std::sync::mpsc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DeleteParams};
-use kubehandler::{Cause, HandlerOptions};
+use kubehandler::{Cause, EventLoop, HandlerFuncs, HandlerOptions};
 
 use crate::mapping::{create_owned, reference};
-use crate::support::{Function, Outcome, eventually, on_both, on_embedded, quiet, time_passes};
+use crate::support::kinds::Strict;
+use crate::support::network::Sent;
+use crate::support::{Function, Outcome, Running, eventually, on_both, on_embedded, quiet, time_passes};
 
 const CALL: Duration = Duration::from_millis(10);
 
@@ -122,5 +125,52 @@ fn kube_rs_a_deletion_is_not_lost_across_a_relist() {
         assert!(recorder.last("owner").causes.contains(Cause::Mapped));
         quiet().await;
         recorder.tells("stays", ["add 1"]).await;
+    });
+}
+
+/// kube-rs#774: its watcher decodes a list as a whole and a watch event by event. One object that does not fit its type makes
+/// the list fail again and again, and the controller sees none of the others.
+///
+/// Here each object is decoded by itself, when its handler asks: its call fails, its key is parked until its next version, and
+/// neither the list nor the watch notices.
+#[test]
+fn kube_rs_774_one_object_that_does_not_decode_stops_no_other() {
+    on_both(async |world| {
+        for (name, word) in [("a", "good"), ("b", "neither"), ("c", "better")] {
+            world.create(name, word).await;
+        }
+        let (seen, told) = mpsc::channel();
+        let handler = HandlerFuncs::new("strict", world.informers.informer::<Strict>()).on_add(move |ctx, _, name| {
+            let seen = seen.clone();
+            async move {
+                ctx.object()?;
+                seen.send(name)?;
+                Ok(())
+            }
+        });
+        let mut event_loop = EventLoop::new("strict");
+        event_loop.register(handler).unwrap();
+        let running = Running::start(event_loop, 1).ready().await;
+        let all = || told.try_iter().collect::<Vec<_>>();
+        let mut names = Vec::new();
+        let mut tells = async |expected: &[&str]| {
+            eventually("it is told of each that decodes", || {
+                names.extend(all());
+                names.len() == expected.len()
+            })
+            .await;
+            quiet().await;
+            names.extend(all());
+            assert_eq!(names, expected);
+        };
+        tells(&["a", "c"]).await;
+        let snapshot = running.handle.snapshot();
+        assert!(matches!(&snapshot.keys[..], [only] if only.key == world.key("b")), "{:?}", snapshot.keys);
+        world.create("d", "good").await;
+        tells(&["a", "c", "d"]).await;
+        world.change("b", "good").await;
+        tells(&["a", "c", "d", "b"]).await;
+        assert_eq!((world.network.count(Sent::is_list), world.network.count(Sent::is_watch)), (1, 1));
+        drop(running);
     });
 }
