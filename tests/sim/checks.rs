@@ -143,12 +143,14 @@ impl Checker<'_> {
             }
             Event::Enqueued { handler, name } => self.reference.enqueued(*handler, name),
             Event::Released { handler, name, was_parked } => {
-                let parked = self.reference.key(*handler, name).is_some_and(|key| key.parked.is_some());
+                let key = self.reference.key(*handler, name);
+                let parked = key.is_some_and(|key| key.parked.is_some());
+                let released = key.is_some_and(|key| self.may_be_released(*handler, key));
                 let open = self.reference.process.as_ref().is_some_and(|process| process.cancelled.is_none());
                 let open = open && !self.reference.plan(*handler).finalizer;
                 // A resync at this very moment releases it, too, before or after.
                 let resynced = self.resynced_since(*handler, self.reference.now);
-                let open = open && !(*was_parked && resynced);
+                let open = open && !(if *was_parked { resynced } else { released });
                 hold!(C4, !open || *was_parked == parked, "{name} of {handler} was parked: {was_parked}, not {parked}");
                 if *was_parked {
                     self.reference.released(*handler, name);
@@ -288,6 +290,11 @@ impl Checker<'_> {
         Ok(())
     }
 
+    /// Whether a resync may have released what the cap has parked: at that very moment, or since.
+    fn may_be_released(&self, handler: usize, key: &Key) -> bool {
+        key.parked == Some(Parked::Cap) && self.resynced_since(handler, key.ended)
+    }
+
     /// Whether a resync came at this moment or after it.
     fn resynced_since(&self, handler: usize, since: Time) -> bool {
         let lane = self.reference.process.as_ref().map(|process| &process.lanes[handler]);
@@ -301,8 +308,7 @@ impl Checker<'_> {
         if self.reference.plan(call.handler).finalizer {
             return Ok(());
         }
-        // A resync at the very moment at which the cap parked it, or at this one, may have come after.
-        if key.parked == Some(Parked::Cap) && self.resynced_since(call.handler, key.ended) {
+        if self.may_be_released(call.handler, key) {
             return Ok(());
         }
         hold!(C4, key.parked.is_none(), "{call}, but the key is parked: {}", describe(key));

@@ -32,6 +32,7 @@ pub(crate) const SEEDS: &[(u64, &str)] = &[
         "left the selector while its finalizer was being added, and came back: the reference was too strict",
     ),
     (7_660_277_075_434_112_359, "a resync at the moment at which the cap parks: the reference knew one order only"),
+    (14_389_194_285_503_379_035, "the same, behind a retry limit and before a release by hand"),
     (
         17_706_701_244_603_574_036,
         "came back unseen while its finalizer went, and the add ended before that was seen: the reference was too strict",
