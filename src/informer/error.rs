@@ -148,7 +148,7 @@ pub enum AtLeastError {
         asked: String,
     },
     /// Nobody uses the informer, so that it sees nothing.
-    #[error("the informer of {informer} does not run: it does while an event loop runs a handler of it")]
+    #[error("the informer of {informer} does not run: {}", idle(None))]
     Stopped {
         /// Which informer.
         informer: String,

@@ -19,7 +19,7 @@ use crate::sync::Arc;
 /// A shared cache of one kind of object, kept up to date by a list and a watch.
 ///
 /// Had from an [`InformerFactory`](crate::InformerFactory). It runs while somebody uses it (an event loop that runs a
-/// handler of it); before and after, its cache is empty. Cheap to clone.
+/// handler of it, or a [`Store`](crate::Store)); before and after, its cache is empty. Cheap to clone.
 pub struct SharedInformer<K> {
     informer: Arc<Informer>,
     conflict: Option<Arc<OptionsConflict>>,
