@@ -53,7 +53,10 @@ impl Feed {
             self.informer.cache.replace(self.session, &Part::ALL, objects.to_vec(), &mut Leftovers::default());
         self.informer.progress.send_if_modified(|progress| {
             let is_mine = progress.session == Some(self.session);
-            progress.parts[0].synced |= is_mine;
+            // Where the run has ended there are none.
+            for part in progress.parts.iter_mut().filter(|_| is_mine) {
+                part.synced = true;
+            }
             is_mine
         });
         accepted
