@@ -75,10 +75,8 @@ struct Ended<T> {
 #[derive(Debug)]
 struct Present<T> {
     key: ObjectKey,
-    // Its newest state, and whether it is preexisting; nothing if that was told already.
+    // Its newest state, and whether it is preexisting; nothing if that was told already, and is to be told once more.
     new: Option<(Arc<T>, bool)>,
-    // It is told although nothing has changed.
-    again: bool,
 }
 
 /// Where a key waits.
@@ -165,10 +163,10 @@ impl<T: Stored> Outbox<T> {
 
     /// Lets an object be told once more, unchanged, if it is still there when its turn comes.
     pub fn put_again(&mut self, key: &ObjectKey) {
-        self.present(key).again = true;
+        self.present(key);
     }
 
-    /// What waits to be told of the object that is there.
+    /// What waits to be told of the object that is there; from now on something does.
     fn present(&mut self, key: &ObjectKey) -> &mut Present<T> {
         let place = self.places.get(key).and_then(|places| places.present).unwrap_or(self.next);
         if place == self.next {
@@ -177,7 +175,7 @@ impl<T: Stored> Outbox<T> {
                 self.places.entry(key.clone()).or_default().present = Some(place);
             }
         }
-        let fresh = || Present { key: key.clone(), new: None, again: false };
+        let fresh = || Present { key: key.clone(), new: None };
         self.present.entry(place).or_insert_with(fresh)
     }
 
@@ -223,7 +221,7 @@ impl<T: Stored> Outbox<T> {
         Some(Telling::Deleted { told, last, may_be_stale })
     }
 
-    fn take_present(&mut self, Present { key, new, again }: Present<T>) -> Option<Telling<T>> {
+    fn take_present(&mut self, Present { key, new }: Present<T>) -> Option<Telling<T>> {
         self.forget_place(&key, |places| places.present = None);
         let (new, preexisting) = match new {
             Some(new) => new,
@@ -231,8 +229,7 @@ impl<T: Stored> Outbox<T> {
         };
         match self.told.insert(key, Arc::clone(&new)) {
             None => Some(Telling::Added { new, preexisting }),
-            Some(old) if again || !Arc::ptr_eq(&old, &new) => Some(Telling::Updated { old, new }),
-            Some(_) => None,
+            Some(old) => Some(Telling::Updated { old, new }),
         }
     }
 

@@ -209,11 +209,14 @@ fn changes_that_wait_are_one() {
     let [a1, a2, b3, c4] = [object(1, 1), object(1, 2), object(2, 3), object(3, 4)];
     put(&mut outbox, &mut store, Event::Present(Arc::clone(&a1)));
     put(&mut outbox, &mut store, Event::Present(Arc::clone(&a2)));
+    assert_eq!((outbox.len(), outbox.is_empty()), (1, false));
     assert_eq!(outbox.take(), Some(Telling::Added { new: Arc::clone(&a2), preexisting: false }));
+    assert_eq!((outbox.len(), outbox.is_empty()), (0, true));
     put(&mut outbox, &mut store, Event::Gone(Arc::clone(&a2)));
     put(&mut outbox, &mut store, Event::Present(Arc::clone(&b3)));
     put(&mut outbox, &mut store, Event::Gone(Arc::clone(&b3)));
     put(&mut outbox, &mut store, Event::Present(Arc::clone(&c4)));
+    assert_eq!(outbox.len(), 2, "the end of the one, and the other");
     assert_eq!(outbox.take(), Some(Telling::Deleted { told: Arc::clone(&a2), last: a2, may_be_stale: false }));
     assert_eq!(outbox.take(), Some(Telling::Added { new: c4, preexisting: false }), "b came and went unseen");
     assert_eq!((outbox.take(), outbox.len()), (None, 0));
