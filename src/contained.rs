@@ -38,7 +38,12 @@ where
             Err(_) => Err(Fault::Deadline(deadline)),
         }
     };
-    AssertUnwindSafe(guarded).catch_unwind().await.unwrap_or_else(|payload| Err(Fault::Panic(text_of(payload))))
+    survived(guarded).await.unwrap_or_else(|text| Err(Fault::Panic(text)))
+}
+
+/// Waits for a future of the users: a panic gives its text.
+pub(crate) async fn survived<R>(future: impl Future<Output = R>) -> Result<R, String> {
+    AssertUnwindSafe(future).catch_unwind().await.map_err(text_of)
 }
 
 /// Runs a function of the users that is no call: a panic gives its text. What it returns should own nothing of theirs, or
@@ -48,7 +53,7 @@ pub(crate) fn shielded<R>(function: impl FnOnce() -> R) -> Result<R, String> {
 }
 
 /// The text that a panic was given.
-pub(crate) fn text_of(payload: Box<dyn Any + Send>) -> String {
+fn text_of(payload: Box<dyn Any + Send>) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

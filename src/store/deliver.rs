@@ -3,9 +3,8 @@
 //! It ends when the store is stopped, between two tellings, or when the informer has stopped and all is told.
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 
-use futures::FutureExt as _;
 use kubehandler_core::ObjectKey;
 use kubehandler_core::outbox::Telling;
 use serde::de::DeserializeOwned;
@@ -18,12 +17,12 @@ use super::face::StoreEnd;
 use super::mailbox::Mailbox;
 use super::subscriber::Subscriber;
 use crate::cache::{DecodeError, StoredObject};
-use crate::contained::text_of;
+use crate::contained::survived;
 use crate::informer::Informer;
 use crate::sync::Arc;
 
 /// What it takes to tell a subscriber.
-pub(super) struct Delivery<S> {
+pub(super) struct Teller<S> {
     pub(super) config: WatchConfig,
     pub(super) informer: Arc<Informer>,
     pub(super) mailbox: Arc<Mailbox>,
@@ -31,7 +30,7 @@ pub(super) struct Delivery<S> {
     pub(super) subscriber: S,
 }
 
-impl<S> Delivery<S> {
+impl<S> Teller<S> {
     /// Tells until the end.
     pub(super) async fn run<K>(mut self) -> StoreEnd
     where
@@ -39,14 +38,15 @@ impl<S> Delivery<S> {
         S: Subscriber<K>,
     {
         let (informer, stop, mailbox) = (Arc::clone(&self.informer), self.stop.clone(), Arc::clone(&self.mailbox));
+        let (mut is_told_to, mut has_failed) = (pin!(stop.cancelled()), pin!(informer.stopped()));
         loop {
             mailbox.note_synced();
             consume_budget().await;
             let telling = tokio::select! {
                 biased;
-                () = stop.cancelled() => return StoreEnd::Stopped,
+                () = &mut is_told_to => return StoreEnd::Stopped,
                 telling = mailbox.take() => telling,
-                why = informer.stopped() => return StoreEnd::Failed(why),
+                why = &mut has_failed => return StoreEnd::Failed(why),
             };
             self.tell(telling).await;
         }
@@ -108,8 +108,8 @@ impl<S> Delivery<S> {
 
 /// Makes a call of the subscriber's. A panic of it is logged, and it counts as made.
 async fn guarded(config: &WatchConfig, key: &ObjectKey, call: impl Future<Output = ()>) {
-    if let Err(panic) = AssertUnwindSafe(call).catch_unwind().await {
+    if let Err(panic) = survived(call).await {
         let WatchConfig { name, object_name_log_field: field, .. } = config;
-        error!(store = %name, panic = text_of(panic), "the subscriber panicked when it was told of {field}={key}");
+        error!(store = %name, panic, "the subscriber panicked when it was told of {field}={key}");
     }
 }

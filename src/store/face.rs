@@ -39,31 +39,30 @@ pub(super) struct Parts {
     stop: CancellationToken,
     mailbox: Arc<Mailbox>,
     // Present until the end.
-    subscription: Mutex<Option<Subscription>>,
-    // As well.
-    observed: Mutex<Option<Box<dyn Observed>>>,
+    alive: Mutex<Option<Alive>>,
     // The task's end.
     ended: watch::Sender<Option<StoreEnd>>,
 }
 
+/// What ends with a store, by being dropped.
+pub(super) struct Alive {
+    pub(super) observed: Option<Box<dyn Observed>>,
+    #[expect(dead_code, reason = "held for its end")]
+    pub(super) subscription: Subscription,
+}
+
 impl Parts {
-    pub(super) fn new(
-        stop: CancellationToken,
-        mailbox: Arc<Mailbox>,
-        subscription: Subscription,
-        observed: Option<Box<dyn Observed>>,
-    ) -> Self {
-        let (subscription, observed) = (Mutex::new(Some(subscription)), Mutex::new(observed));
-        Self { stop, mailbox, subscription, observed, ended: watch::Sender::default() }
+    pub(super) fn new(stop: CancellationToken, mailbox: Arc<Mailbox>, alive: Alive) -> Self {
+        Self { stop, mailbox, alive: Mutex::new(Some(alive)), ended: watch::Sender::default() }
     }
 
     /// Lets nothing more be told, and the informer go.
     fn stop(&self) {
         self.stop.cancel();
         self.mailbox.close();
-        // Neither is dropped under its lock.
-        let (subscription, observed) = (self.subscription.lock().take(), self.observed.lock().take());
-        drop((observed, subscription));
+        // Not dropped under the lock.
+        let alive = self.alive.lock().take();
+        drop(alive);
     }
 
     /// The task has ended.
@@ -141,7 +140,7 @@ impl<K> Store<K> {
         *self.held.parts.mailbox.synced().borrow()
     }
 
-    /// How many things the subscriber has yet to be told: with [`Delivery::Coalesce`](crate::Delivery::Coalesce) at most one an
+    /// How many things the subscriber has yet to be told: with [`Delivery::Coalesce`](crate::Delivery::Coalesce) at most two an
     /// object.
     #[must_use]
     pub fn pending(&self) -> usize {
@@ -154,7 +153,7 @@ impl<K> Store<K> {
     /// # Errors
     /// The informer does not run, or stops.
     pub async fn relist(&self) -> Result<(), StoppedError> {
-        if let Some(observed) = &*self.held.parts.observed.lock() {
+        if let Some(Alive { observed: Some(observed), .. }) = &*self.held.parts.alive.lock() {
             observed.relist_requested();
         }
         self.informer.relist().await

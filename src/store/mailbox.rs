@@ -76,7 +76,7 @@ impl Mailbox {
         telling
     }
 
-    /// What was taken last has been told; what was taken cannot be told: the subscriber knows `known`.
+    /// What was taken last cannot be told: what the subscriber knows is still `known`.
     pub(super) fn was_not_told(&self, key: &ObjectKey, known: Option<Arc<StoredObject>>) {
         self.inner.lock().outbox.was_not_told(key, known);
     }

@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use tracing::info;
 
 use super::config::{InitMode, WatchConfig};
-use super::deliver::Delivery;
-use super::face::{Parts, Store, StoreEnd};
+use super::deliver::Teller;
+use super::face::{Alive, Parts, Store, StoreEnd};
 use super::mailbox::{Entrance, Mailbox};
 use super::subscriber::Subscriber;
 use crate::informer::{OptionsConflict, SharedInformer, SyncError};
@@ -123,7 +123,7 @@ where
     let mut synced = mailbox.synced();
     let observed = config.observer.as_ref().map(|observer| observer.begins(&name, informer.informer()));
     let subscription = informer.informer().subscribe(Arc::new(Entrance(Arc::clone(&mailbox))));
-    let parts = Arc::new(Parts::new(stop.clone(), Arc::clone(&mailbox), subscription, observed));
+    let parts = Arc::new(Parts::new(stop.clone(), Arc::clone(&mailbox), Alive { observed, subscription }));
     // Ends the parts if this is dropped before it is done.
     let store = Store::new(informer.clone(), Arc::clone(&parts), name.clone());
     tokio::select! {
@@ -133,14 +133,14 @@ where
             synced.map_err(|why| WatchError::Sync { name: name.clone(), why })?;
         }
     }
-    let delivery = Delivery { config, informer: Arc::clone(informer.informer()), mailbox, stop, subscriber };
+    let teller = Teller { config, informer: Arc::clone(informer.informer()), mailbox, stop, subscriber };
     let ends = Arc::clone(&parts);
     spawn(async move {
         if init == InitMode::Defer {
             // An error says that the caller has the store, which is what is waited for.
             let _ = has_returned.await;
         }
-        let end = delivery.run::<K>().await;
+        let end = teller.run::<K>().await;
         info!(store = %name, %end, "the store has ended");
         ends.end(end);
     });
