@@ -94,6 +94,13 @@ impl Default for RetryAfter {
     }
 }
 
+impl RetryAfter {
+    /// For what is tried again in any case: this, or the default where it says never.
+    pub(super) fn in_any_case(self) -> Self {
+        if self == Self::Never { Self::default() } else { self }
+    }
+}
+
 impl From<RetryInterval> for RetryAfter {
     fn from(interval: RetryInterval) -> Self {
         Self::Backoff(interval)

@@ -314,10 +314,7 @@ impl Machine {
             self.failed(Verb::Watch, failure.kind, now)
         };
         // That is no error: who wants none to be retried means others.
-        let retry = match self.config.retry_watch {
-            RetryAfter::Never => RetryInterval::default().into(),
-            retry => retry,
-        };
+        let retry = self.config.retry_watch.in_any_case();
         let action = self.wait(retry, self.watch_failures, failure, Then::Watch, now, rng);
         Step { effect: Effect::None, notice, action }
     }
@@ -346,12 +343,11 @@ impl Machine {
         }
         let notice = self.failed(Verb::Watch, failure.kind, now);
         let retry = self.config.retry_watch;
-        let action = match (relist, retry) {
-            // The list is not the one that has failed.
-            (true, RetryAfter::Never) => self.start(rng),
-            (true, _) => self.wait(retry, self.watch_failures, failure, Then::List(Listing::new(self.mode)), now, rng),
-            (false, _) => self.wait(retry, self.watch_failures, failure, Then::Watch, now, rng),
-        };
+        let then = if relist { Then::List(Listing::new(self.mode)) } else { Then::Watch };
+        // The list is not the one that has failed.
+        let at_once = relist && retry == RetryAfter::Never;
+        let action =
+            if at_once { self.start(rng) } else { self.wait(retry, self.watch_failures, failure, then, now, rng) };
         Step { effect, notice, action }
     }
 

@@ -36,9 +36,10 @@ pub(super) struct PartProgress {
 }
 
 impl Progress {
-    /// Of the run of this session, which has just begun.
-    pub(super) fn of(session: Session, parts: usize) -> Self {
-        Self { session: Some(session), running: true, parts: vec![PartProgress::default(); parts], stopped: None }
+    /// Of the run of this session, which has just begun. `synced`: the cache was there before.
+    pub(super) fn of(session: Session, parts: usize, synced: bool) -> Self {
+        let part = PartProgress { synced, ..PartProgress::default() };
+        Self { session: Some(session), running: true, parts: vec![part; parts], stopped: None }
     }
 
     /// Whether all parts are in the cache.
@@ -48,8 +49,9 @@ impl Progress {
 
     /// Up to where all parts are complete.
     pub(super) fn version(&self) -> Option<&ResourceVersion> {
-        let versions = self.parts.iter().map(|part| part.version.as_ref()).collect::<Option<Vec<_>>>()?;
-        versions.into_iter().reduce(|one, two| if two.is_older_than(one) { two } else { one })
+        let mut versions = self.parts.iter().map(|part| part.version.as_ref());
+        let first = versions.next()??;
+        versions.try_fold(first, |oldest, version| Some(if version?.is_older_than(oldest) { version? } else { oldest }))
     }
 
     /// Up to which request for a list all parts have an answer.
@@ -62,12 +64,11 @@ impl Progress {
         self.stopped.as_ref().or_else(|| self.parts.iter().find_map(|part| part.failing.as_ref()))
     }
 
-    /// Whether what is not synced yet is missing on the server.
+    /// Whether all that is not synced yet is missing on the server.
     pub(super) fn is_missing(&self) -> bool {
-        let mut waited_for = self.parts.iter().filter(|part| !part.synced).peekable();
         let is_missing =
             |part: &PartProgress| part.failing.as_ref().is_some_and(|why| why.kind() == InformerErrorKind::Missing);
-        waited_for.peek().is_some() && waited_for.all(is_missing)
+        self.parts.iter().filter(|part| !part.synced).all(is_missing)
     }
 }
 

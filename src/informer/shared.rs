@@ -87,11 +87,7 @@ impl Informer {
             tasks.iter().flatten().for_each(JoinHandle::abort);
             let (session, synced) = (self.cache.begin(), self.cache.is_synced());
             *self.lock_live() = Live::of(session, self.parts.len());
-            let mut progress = Progress::of(session, self.parts.len());
-            for part in &mut progress.parts {
-                part.synced = synced;
-            }
-            self.progress.send_replace(progress);
+            self.progress.send_replace(Progress::of(session, self.parts.len(), synced));
             let run = |part| spawn(super::task::run(Arc::clone(self), part, session));
             *tasks = Some((0..self.parts.len()).map(run).collect());
         }

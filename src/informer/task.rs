@@ -19,7 +19,7 @@ use super::frame::{self, Frame};
 use super::gathered::Gathered;
 use super::intake::Intake;
 use super::machine::{Action, Effect, Input, Machine, Notice, PageRequest, Step, WatchFrom, WatchRequest};
-use super::progress::{PartLive, PartProgress, Progress};
+use super::progress::{PartLive, PartProgress};
 use super::shared::Informer;
 use super::source::{self, Read, RequestError, Source, WatchBody, damaged};
 use super::split::Damage;
@@ -71,17 +71,27 @@ impl Drop for EndGuard<'_> {
         let detail = "the informer's task has ended, by a panic or with the runtime that it ran on";
         let why = InformerError::new(Verb::Watch, target, Kind::Stalled, detail);
         let text = why.to_string();
-        if write_progress(self.informer, self.part, self.session, |progress| progress.failing = Some(why)) {
+        let ends = |progress: &mut PartProgress| {
+            progress.failing = Some(why);
+            true
+        };
+        if write_progress(self.informer, self.part, self.session, ends) {
             error!(informer = %target, "{text}");
         }
     }
 }
 
-/// Changes what is told of this part of the run of this session, if it has not ended. Whether it has not.
-fn write_progress(informer: &Informer, part: usize, session: Session, change: impl FnOnce(&mut PartProgress)) -> bool {
+/// Changes what is told of this part of the run of this session, if it has not ended; `change` says whether that is news.
+/// Whether there are any.
+fn write_progress(
+    informer: &Informer,
+    part: usize,
+    session: Session,
+    change: impl FnOnce(&mut PartProgress) -> bool,
+) -> bool {
     informer.progress.send_if_modified(|progress| {
         let mine = progress.parts.get_mut(part).filter(|_| progress.session == Some(session));
-        mine.map(change).is_some()
+        mine.is_some_and(change)
     })
 }
 
@@ -136,14 +146,6 @@ impl<'a> Task<'a> {
 
     /// Does what the machine wants. `None` if the session has ended.
     async fn act(&mut self, action: Action) -> Option<Input> {
-        let begins_list = match &action {
-            Action::List(page) => page.continue_token.is_none(),
-            Action::Watch(watch) => watch.from == WatchFrom::InitialEvents,
-            Action::Read { .. } | Action::Probe | Action::Sleep { .. } | Action::Stop => false,
-        };
-        if begins_list {
-            self.begun = *self.informer.relist.borrow();
-        }
         Some(match action {
             Action::List(page) => {
                 self.watch = None;
@@ -185,7 +187,15 @@ impl<'a> Task<'a> {
         self.informer.stop(self.session, &why);
     }
 
+    /// A list begins: it will answer all who have asked for one by now.
+    fn list_begins(&mut self) {
+        self.begun = *self.informer.relist.borrow();
+    }
+
     async fn list(&mut self, request: &PageRequest) -> Result<Input, RequestError> {
+        if request.continue_token.is_none() {
+            self.list_begins();
+        }
         self.gathered.begin_page();
         self.informer.counters.list();
         let mut body = self.source.list(request).await?;
@@ -221,7 +231,11 @@ impl<'a> Task<'a> {
     async fn open(&mut self, request: &WatchRequest) -> Result<Input, RequestError> {
         self.watch = None;
         self.informer.counters.watch();
-        self.gathered.begin_watch(request.from == WatchFrom::InitialEvents);
+        let streams = request.from == WatchFrom::InitialEvents;
+        if streams {
+            self.list_begins();
+        }
+        self.gathered.begin_watch(streams);
         self.watch = Some(self.source.watch(request).await?);
         Ok(Input::WatchOpened)
     }
@@ -342,10 +356,13 @@ impl<'a> Task<'a> {
 
     /// Tells who waits how far the cache has come.
     fn tell_version(&self, version: Option<&ResourceVersion>) {
-        let known = |progress: &Progress| progress.parts.get(self.index).map(|part| part.version.clone());
-        if known(&self.informer.progress.borrow()).is_some_and(|known| known.as_ref() != version) {
-            self.progress(|progress| progress.version = version.cloned());
-        }
+        write_progress(self.informer, self.index, self.session, |progress| {
+            let is_news = progress.version.as_ref() != version;
+            if is_news {
+                progress.version = version.cloned();
+            }
+            is_news
+        });
     }
 
     /// Gives the complete list to the cache. `None` if the session has ended.
@@ -421,7 +438,10 @@ impl<'a> Task<'a> {
     }
 
     fn progress(&self, change: impl FnOnce(&mut PartProgress)) {
-        write_progress(self.informer, self.index, self.session, change);
+        write_progress(self.informer, self.index, self.session, |progress| {
+            change(progress);
+            true
+        });
     }
 
     fn live(&self, change: impl FnOnce(&mut PartLive)) {

@@ -10,7 +10,7 @@ use rand::{Rng, RngExt as _};
 
 use super::step::{Action, Effect, Failure, Input, Notice, PageRequest, Step, WatchFrom, WatchRequest};
 use super::{Machine, State, Then, Watching, quietly};
-use crate::informer::config::{ListMode, OnMissing, RetryInterval};
+use crate::informer::config::{ListMode, OnMissing};
 use crate::informer::error::{InformerErrorKind as Kind, Verb};
 
 /// After so many failures of one page that may come from the page, a list begins anew.
@@ -266,8 +266,8 @@ impl Machine {
         self.mode_failures = 0;
         let next = Listing::new(self.mode);
         let action = match failure.retry_after {
-            // Another list is no retry.
-            Some(_) => self.wait(RetryInterval::default().into(), 1, failure, Then::List(next), now, rng),
+            // Another mode's list is no retry.
+            Some(_) => self.wait(self.config.retry_relist.in_any_case(), 1, failure, Then::List(next), now, rng),
             None => self.ask(next, rng),
         };
         Step { effect: Effect::Discard, notice: Notice::FellBack, action }

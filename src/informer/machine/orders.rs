@@ -77,6 +77,11 @@ fn a_wait_between_two_bounds_does_not_grow() {
         bench.tick();
     }
     assert!(drawn.len() > 10, "drawn anew each time: {drawn:?}");
+    // Behind a stream that was refused, too, where the server asks for less.
+    let config = default().list_mode(ListMode::Streaming).retry(RetryAfter::Between(least, most));
+    let mut bench = self::bench::bench(config);
+    bench.step(Input::WatchFailed(Failure { kind: Kind::Rejected, retry_after: Some(seconds(1)) }));
+    assert!(bench.delay() >= least && bench.delay() <= most, "{:?}", bench.delay());
     let mut bench = self::bench::bench(default().retry(RetryAfter::Between(most, least)));
     bench.step(list_failed(Kind::Forbidden));
     assert_eq!(bench.delay(), most, "bounds the wrong way round");
