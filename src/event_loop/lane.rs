@@ -60,7 +60,7 @@ impl Lane {
 
     /// The informers that the handler needs: its own, and those that it maps from.
     pub(crate) fn informers(&self) -> impl Iterator<Item = &Arc<Informer>> {
-        std::iter::once(&self.informer).chain(self.options.sources.iter().map(|source| &source.informer))
+        self.options.informers(&self.informer)
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger<Arc<StoredObject>>> {
@@ -147,7 +147,8 @@ impl Lane {
 
     /// Whether another life of the key is to be settled, of which no event will tell.
     pub(crate) fn is_owed(&self, key: &ObjectKey) -> bool {
-        self.ledger().is_owed(key)
+        // Asked after every call: most handlers need no lock to know it.
+        self.options.finalizer.is_some() && self.ledger().is_owed(key)
     }
 
     pub(crate) fn has_met_any(&self) -> bool {

@@ -218,6 +218,11 @@ impl HandlerOptions {
         self.source(informer, Maps::by(map))
     }
 
+    /// The informers that a handler needs: `own`, and those that it maps from.
+    pub(crate) fn informers<'a>(&'a self, own: &'a Arc<Informer>) -> impl Iterator<Item = &'a Arc<Informer>> {
+        std::iter::once(own).chain(self.sources.iter().map(|source| &source.informer))
+    }
+
     fn source<C>(mut self, informer: &SharedInformer<C>, maps: Maps) -> Self {
         self.sources.push(Source { informer: Arc::clone(informer.informer()), maps });
         let conflict = informer.conflict().map(|conflict| (Arc::clone(informer.informer()), conflict.clone()));

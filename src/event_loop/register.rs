@@ -229,9 +229,7 @@ impl EventLoop {
             let other = self.shared.lanes().iter().find(uses).map(|lane| Arc::clone(&lane.name));
             return Err(RegisterError::Conflict { name, other, conflict: conflict.clone() });
         }
-        let sources = options.sources.iter().map(|source| &source.informer);
-        if let Some(informer) = std::iter::once(&informer).chain(sources).find(|informer| informer.config().may_stop())
-        {
+        if let Some(informer) = options.informers(&informer).find(|informer| informer.config().may_stop()) {
             return Err(RegisterError::MayStop { name, informer: informer.target().to_string() });
         }
         self.check_finalizer(&name, &informer, &options)?;
