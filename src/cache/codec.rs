@@ -38,9 +38,8 @@ impl Codec {
         Self::with(trained.then_some(&dictionary))
     }
 
-    /// A codec whose dictionary is this text, or its beginning.
+    /// A codec whose dictionary is this text, of [`DICTIONARY_MAX`] bytes at most.
     pub(super) fn of_text(text: &[u8]) -> Self {
-        let text = &text[..text.len().min(DICTIONARY_MAX)];
         // Shorter ones say nothing, and zstd takes them for none.
         Self::with((text.len() >= 8).then_some(text))
     }

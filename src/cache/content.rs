@@ -42,10 +42,7 @@ impl Content {
 
     /// The text, held as this codec does where that is shorter.
     pub(super) fn packed(text: &[u8], codec: &Arc<Codec>, encoder: &mut Encoder) -> Self {
-        match codec.compress(encoder, text) {
-            Some(bytes) => Self::of(text.len(), Text::Packed { bytes, codec: Arc::clone(codec) }),
-            None => Self::plain(text),
-        }
+        Self::of(text.len(), Text::packed(text, codec, encoder).unwrap_or_else(|| Text::Plain(text.into())))
     }
 
     fn of(len: usize, text: Text) -> Self {
@@ -78,8 +75,8 @@ impl Content {
             Text::Plain(plain) => Cow::Borrowed(&**plain),
             Text::Packed { .. } => Cow::Owned(held.text.read(self.len)),
         };
-        match (codec.compress(encoder, &text), text) {
-            (Some(bytes), _) => held.text = Text::Packed { bytes, codec: Arc::clone(codec) },
+        match (Text::packed(&text, codec, encoder), text) {
+            (Some(shorter), _) => held.text = shorter,
             (None, Cow::Borrowed(_)) => {}
             (None, Cow::Owned(plain)) => held.text = Text::Plain(plain.into()),
         }
@@ -100,6 +97,11 @@ impl Content {
 }
 
 impl Text {
+    /// `None` if it is no shorter that way.
+    fn packed(text: &[u8], codec: &Arc<Codec>, encoder: &mut Encoder) -> Option<Self> {
+        Some(Self::Packed { bytes: codec.compress(encoder, text)?, codec: Arc::clone(codec) })
+    }
+
     fn read(&self, len: usize) -> Vec<u8> {
         match self {
             Self::Plain(text) => text.to_vec(),

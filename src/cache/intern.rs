@@ -66,7 +66,7 @@ pub(crate) struct Interner {
 
 impl Interner {
     /// `labels`, sorted by key: the texts of those that others have, too, and the set of these, held once.
-    pub(super) fn labels(&mut self, labels: Vec<(Cow<'_, str>, Cow<'_, str>)>) -> Labels {
+    pub(super) fn labels<'a>(&mut self, labels: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Labels {
         let (mut common, mut own) = (Vec::new(), Vec::new());
         for (key, value) in labels {
             if self.is_common(&key, &value) {
@@ -121,7 +121,7 @@ mod tests {
 
     fn labels(interner: &mut Interner, pod: usize) -> Labels {
         let pairs = [("app", "shop".to_owned()), ("pod", pod.to_string()), ("tier", "web".to_owned())];
-        interner.labels(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+        interner.labels(pairs.into_iter().map(|(key, value)| (key.into(), value.into())))
     }
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
         for round in 0..10 * SWEPT_MIN {
             // Each is met twice, so that it counts as common.
             for _ in 0..2 {
-                interner.labels(vec![("round".into(), round.to_string().into())]);
+                interner.labels([("round".into(), round.to_string().into())].into_iter());
             }
         }
         assert!(interner.labels.held.len() <= SWEPT_MIN, "{}", interner.labels.held.len());

@@ -43,7 +43,7 @@ impl Packer {
     /// Takes a new object's text: compresses it, if there is a codec yet.
     pub(crate) fn take(&mut self, text: &[u8]) -> Content {
         self.taken = self.taken.saturating_add(text.len());
-        match &mut self.present {
+        match self.codec() {
             Some((codec, encoder)) => Content::packed(text, codec, encoder),
             None => Content::plain(text),
         }

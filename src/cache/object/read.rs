@@ -5,11 +5,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
 use kubehandler_core::key::ParseKeyError;
 use kubehandler_core::{Life, ObjectKey, ResourceVersion};
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -124,7 +123,7 @@ pub(super) fn annotations(text: &[u8]) -> BTreeMap<String, String> {
     let envelope: Option<Envelope<'_>> = serde_json::from_slice(text).ok();
     let metadata = envelope.and_then(|envelope| optional::<Annotated<'_>>(envelope.metadata));
     let texts = texts(metadata.and_then(|metadata| metadata.annotations));
-    texts.into_iter().map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
+    texts.map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
 }
 
 /// serde's messages quote what they refuse, so only the category is used. It stops reading where something does not fit:
@@ -184,52 +183,11 @@ fn owners(field: Option<&RawValue>) -> Box<[Owner]> {
 }
 
 /// A text, borrowed where it holds no escapes.
-#[derive(Deserialize)]
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The texts of a map, in its order; what is no text is left out.
-#[derive(Default)]
-struct Texts<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Texts<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reads;
-
-        impl<'de> Visitor<'de> for Reads {
-            type Value = Texts<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut texts = Vec::new();
-                while let Some((Text(key), value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
-                    if let Some(Text(value)) = optional(Some(value)) {
-                        texts.push((key, value));
-                    } else {
-                        texts.retain(|(earlier, _)| *earlier != key);
-                    }
-                }
-                Ok(Texts(texts))
-            }
-        }
-
-        deserializer.deserialize_map(Reads)
-    }
-}
-
-/// A map's texts, sorted by key; of one key that occurs twice the later value.
-fn texts(field: Option<&RawValue>) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
-    let Texts(mut texts) = optional(field).unwrap_or_default();
-    // The server sends them sorted, which makes this cheap.
-    texts.sort_by(|(one, _), (two, _)| one.cmp(two));
-    texts.dedup_by(|later, earlier| {
-        let is_again = later.0 == earlier.0;
-        if is_again {
-            std::mem::swap(later, earlier);
-        }
-        is_again
-    });
-    texts
+/// A map's texts, sorted by key; what is no text is left out.
+fn texts<'a>(field: Option<&'a RawValue>) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+    let map: BTreeMap<Text<'a>, &'a RawValue> = optional(field).unwrap_or_default();
+    map.into_iter().filter_map(|(Text(key), value)| Some((key, word(Some(value))?)))
 }
