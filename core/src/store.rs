@@ -1,7 +1,7 @@
 //! What a list or a watch event changes: the difference between what a cache held and what it is told now.
 //!
 //! It owns the objects by key and the rules by which they come, change and go. It must not know how objects arrive,
-//! how they are represented (anything with a life and a version will do) or who is told.
+//! how they are represented (anything with a key, a life and a version will do) or who is told.
 //!
 //! Invariants:
 //! 1. Every change handed out leads from the state before to the state after: folding them over an empty map gives
@@ -10,7 +10,9 @@
 //! 3. Removals of one list precede its additions and updates; each group is sorted by key.
 //! 4. An object whose life and version have not changed keeps its allocation: a list never doubles the store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::key::ObjectKey;
@@ -18,6 +20,8 @@ use crate::version::{Life, ResourceVersion};
 
 /// What the rules need to know of an object.
 pub trait Stored {
+    /// Which object.
+    fn key(&self) -> &ObjectKey;
     /// Which existence of the object this is.
     fn life(&self) -> &Life;
     /// Which state of it.
@@ -88,14 +92,18 @@ pub enum Applied {
 /// Objects by key, in the keys' order.
 #[derive(Debug)]
 pub struct Store<T> {
-    entries: BTreeMap<ObjectKey, Entry<T>>,
+    entries: BTreeSet<ByKey<T>>,
     // Of which namespaces a list has been applied, `None` for one of all. The first one's objects are the preexisting ones.
     listed: BTreeSet<Option<Box<str>>>,
 }
 
+/// An entry, found and sorted by its object's key: another one beside it would be a seventh of what an object without its text takes.
+#[derive(Debug)]
+struct ByKey<T>(Entry<T>);
+
 impl<T> Default for Store<T> {
     fn default() -> Self {
-        Self { entries: BTreeMap::new(), listed: BTreeSet::new() }
+        Self { entries: BTreeSet::new(), listed: BTreeSet::new() }
     }
 }
 
@@ -109,13 +117,13 @@ impl<T: Stored> Store<T> {
     /// The object under `key`.
     #[must_use]
     pub fn entry(&self, key: &ObjectKey) -> Option<&Entry<T>> {
-        self.entries.get(key)
+        self.entries.get(key).map(|ByKey(entry)| entry)
     }
 
     /// All objects, sorted by key.
     #[must_use]
     pub fn entries(&self) -> impl ExactSizeIterator<Item = (&ObjectKey, &Entry<T>)> {
-        self.entries.iter()
+        self.entries.iter().map(|ByKey(entry)| (entry.object.key(), entry))
     }
 
     /// How many objects there are.
@@ -141,7 +149,7 @@ impl<T: Stored> Store<T> {
     /// Whoever collects a list asks this for each item and keeps the answer in place of a copy (invariant 4).
     #[must_use]
     pub fn unchanged(&self, key: &ObjectKey, life: &Life, version: &ResourceVersion) -> Option<&Arc<T>> {
-        let held = &self.entries.get(key)?.object;
+        let held = &self.entry(key)?.object;
         (held.life() == life && same_state(held.version(), version)).then_some(held)
     }
 
@@ -149,7 +157,7 @@ impl<T: Stored> Store<T> {
     ///
     /// It replaces unconditionally: versions may go back, as they do when a control plane is restored from a backup.
     /// Where a key occurs twice, the later item counts.
-    pub fn replace(&mut self, list: Vec<(ObjectKey, Arc<T>)>, tell: impl FnMut(&ObjectKey, Change<'_, T>)) {
+    pub fn replace(&mut self, list: Vec<Arc<T>>, tell: impl FnMut(&ObjectKey, Change<'_, T>)) {
         self.replace_in(None, list, tell);
     }
 
@@ -158,50 +166,47 @@ impl<T: Stored> Store<T> {
     pub fn replace_in(
         &mut self,
         namespace: Option<&str>,
-        list: Vec<(ObjectKey, Arc<T>)>,
+        list: Vec<Arc<T>>,
         mut tell: impl FnMut(&ObjectKey, Change<'_, T>),
     ) {
         let is_inside = |key: &ObjectKey| namespace.is_none() || key.namespace() == namespace;
         let list = sorted(list, is_inside);
         let mut rest = list.iter().peekable();
-        self.entries.retain(|key, held| {
+        self.entries.retain(|ByKey(Entry { object: held, .. })| {
+            let key = held.key();
             if !is_inside(key) {
                 return true;
             }
-            while rest.next_if(|(listed, _)| listed < key).is_some() {}
-            let listed = rest.peek().filter(|(listed, _)| listed == key);
-            let lives_on = listed.is_some_and(|(_, listed)| listed.life() == held.object.life());
+            while rest.next_if(|listed| listed.key() < key).is_some() {}
+            let listed = rest.peek().filter(|listed| listed.key() == key);
+            let lives_on = listed.is_some_and(|listed| listed.life() == held.life());
             if !lives_on {
-                tell(key, Change::Removed { held: &held.object, last: &held.object, may_be_stale: true });
+                tell(key, Change::Removed { held, last: held, may_be_stale: true });
             }
             lives_on
         });
         let preexisting = self.listed.insert(namespace.map(Into::into));
         if self.entries.is_empty() {
-            // At once: a map that grows by one key after the other, sorted, is left half empty.
-            self.entries = list.into_iter().map(|(key, object)| (key, Entry { object, preexisting })).collect();
-            for (key, new) in &self.entries {
+            // At once: a tree that grows by one key after the other, sorted, is left half empty.
+            self.entries = list.into_iter().map(|object| ByKey(Entry { object, preexisting })).collect();
+            for (key, new) in self.entries() {
                 tell(key, Change::Added { new });
             }
             return;
         }
-        for (key, object) in list {
-            self.put(key, object, preexisting, &mut tell);
+        for object in list {
+            self.put(object, preexisting, &mut tell);
         }
     }
 
-    /// Applies what a watch says about `key` and tells each change.
+    /// Applies what a watch says about an object and tells each change.
     ///
     /// Events of one watch come in the order of their versions, so an event that is surely older than what is stored
     /// is a late duplicate and changes nothing.
-    pub fn apply(
-        &mut self,
-        key: &ObjectKey,
-        event: Event<T>,
-        mut tell: impl FnMut(&ObjectKey, Change<'_, T>),
-    ) -> Applied {
+    pub fn apply(&mut self, event: Event<T>, mut tell: impl FnMut(&ObjectKey, Change<'_, T>)) -> Applied {
         let (Event::Present(object) | Event::Gone(object)) = &event;
-        let held = self.entries.get(key).map(|held| &held.object);
+        let key = object.key();
+        let held = self.entry(key).map(|held| &held.object);
         if held.is_some_and(|held| object.version().is_older_than(held.version())) {
             return Applied::Outdated;
         }
@@ -209,13 +214,13 @@ impl<T: Stored> Store<T> {
         match event {
             Event::Present(object) => {
                 if other_life {
-                    self.remove(key, None, &mut tell);
+                    self.remove(object.key(), None, &mut tell);
                 }
-                self.put(key.clone(), object, false, &mut tell)
+                self.put(object, false, &mut tell)
             }
             // The end of a life that the store never saw is the end of the one it holds, too.
-            Event::Gone(_) if other_life => self.remove(key, None, &mut tell),
-            Event::Gone(object) => self.remove(key, Some(&object), &mut tell),
+            Event::Gone(object) if other_life => self.remove(object.key(), None, &mut tell),
+            Event::Gone(object) => self.remove(object.key(), Some(&object), &mut tell),
         }
     }
 
@@ -225,28 +230,21 @@ impl<T: Stored> Store<T> {
     }
 
     /// Adds `object` or lets the stored state of the same life become it.
-    fn put(
-        &mut self,
-        key: ObjectKey,
-        object: Arc<T>,
-        preexisting: bool,
-        tell: &mut impl FnMut(&ObjectKey, Change<'_, T>),
-    ) -> Applied {
-        use std::collections::btree_map::Entry as Slot;
-        match self.entries.entry(key) {
-            Slot::Vacant(slot) => {
-                let key = slot.key().clone();
-                let new = slot.insert(Entry { object, preexisting });
-                tell(&key, Change::Added { new });
+    fn put(&mut self, object: Arc<T>, preexisting: bool, tell: &mut impl FnMut(&ObjectKey, Change<'_, T>)) -> Applied {
+        let new = match self.entry(object.key()) {
+            None => {
+                let new = Entry { object, preexisting };
+                tell(new.object.key(), Change::Added { new: &new });
+                new
             }
-            Slot::Occupied(mut slot) => {
-                if same_state(slot.get().object.version(), object.version()) {
-                    return Applied::Unchanged;
-                }
-                let old = std::mem::replace(&mut slot.get_mut().object, object);
-                tell(slot.key(), Change::Updated { old: &old, new: slot.get() });
+            Some(held) if same_state(held.object.version(), object.version()) => return Applied::Unchanged,
+            Some(Entry { object: old, preexisting }) => {
+                let new = Entry { object, preexisting: *preexisting };
+                tell(new.object.key(), Change::Updated { old, new: &new });
+                new
             }
-        }
+        };
+        self.entries.replace(ByKey(new));
         Applied::Changed
     }
 
@@ -257,19 +255,44 @@ impl<T: Stored> Store<T> {
         last: Option<&Arc<T>>,
         tell: &mut impl FnMut(&ObjectKey, Change<'_, T>),
     ) -> Applied {
-        let Some(held) = self.entries.remove(key) else { return Applied::Unchanged };
-        let held = &held.object;
-        tell(key, Change::Removed { held, last: last.unwrap_or(held), may_be_stale: last.is_none() });
+        let Some(ByKey(Entry { object: held, .. })) = self.entries.take(key) else { return Applied::Unchanged };
+        tell(key, Change::Removed { held: &held, last: last.unwrap_or(&held), may_be_stale: last.is_none() });
         Applied::Changed
     }
 }
 
+impl<T: Stored> Borrow<ObjectKey> for ByKey<T> {
+    fn borrow(&self) -> &ObjectKey {
+        self.0.object.key()
+    }
+}
+
+impl<T: Stored> Ord for ByKey<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.object.key().cmp(other.0.object.key())
+    }
+}
+
+impl<T: Stored> PartialOrd for ByKey<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T: Stored> PartialEq for ByKey<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.object.key() == other.0.object.key()
+    }
+}
+
+impl<T: Stored> Eq for ByKey<T> {}
+
 /// What is inside, sorted by key; of one key that occurs twice the later item. In the list's own memory.
-fn sorted<T>(mut list: Vec<(ObjectKey, T)>, is_inside: impl Fn(&ObjectKey) -> bool) -> Vec<(ObjectKey, T)> {
-    list.retain(|(key, _)| is_inside(key));
-    list.sort_by(|(one, _), (two, _)| one.cmp(two));
+fn sorted<T: Stored>(mut list: Vec<Arc<T>>, is_inside: impl Fn(&ObjectKey) -> bool) -> Vec<Arc<T>> {
+    list.retain(|object| is_inside(object.key()));
+    list.sort_by(|one, two| one.key().cmp(two.key()));
     list.dedup_by(|later, earlier| {
-        let is_again = later.0 == earlier.0;
+        let is_again = later.key() == earlier.key();
         if is_again {
             std::mem::swap(later, earlier);
         }
@@ -280,8 +303,8 @@ fn sorted<T>(mut list: Vec<(ObjectKey, T)>, is_inside: impl Fn(&ObjectKey) -> bo
 
 /// Whether two states of one life are the same. A server that names no version leaves no way to tell.
 fn same_state(held: &ResourceVersion, told: &ResourceVersion) -> bool {
-    held == told && *told != ResourceVersion::Text("".into())
+    held == told && !told.is_empty()
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,6 +3,7 @@
 //! Both are kept small: a cache and a dispatch record hold one of each an object.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// One existence of an object under its key, from creation to deletion.
@@ -11,11 +12,16 @@ use std::sync::Arc;
 /// their creationTimestamp; an object without either has one life for ever.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Life {
-    /// A uid in the usual 8-4-4-4-12 form, as its number, the upper half first: 16 bytes in place of a string of 36. A `u128` would be
-    /// aligned to 16 bytes, and so would be whatever holds one.
-    Uid([u64; 2]),
+    /// A uid in the usual 8-4-4-4-12 form, as the two halves of its number: 16 bytes in place of a string of 36. The lower half, which says
+    /// how the uid was made, is never zero; so the two variants are told apart without a byte more.
+    Uid {
+        /// The first 16 digits.
+        upper: u64,
+        /// The last 16.
+        lower: NonZeroU64,
+    },
     /// Any other uid, a creationTimestamp, or the empty text.
-    Text(Arc<str>),
+    Text(Arc<Box<str>>),
 }
 
 impl Life {
@@ -23,30 +29,40 @@ impl Life {
     #[must_use]
     pub fn new(uid: Option<&str>, creation_timestamp: Option<&str>) -> Self {
         match uid.filter(|uid| !uid.is_empty()) {
-            Some(uid) => parse_uid(uid).map_or_else(|| Self::Text(uid.into()), Self::uid),
-            None => Self::Text(creation_timestamp.unwrap_or_default().into()),
+            Some(uid) => parse_uid(uid).map_or_else(|| Self::text(uid), Self::uid),
+            None => Self::text(creation_timestamp.unwrap_or_default()),
         }
     }
 
     /// The life with this uid, as a number.
     #[must_use]
-    pub const fn uid(number: u128) -> Self {
+    pub fn uid(number: u128) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "each half fits")]
-        let halves = [(number >> 64) as u64, number as u64];
-        Self::Uid(halves)
+        let (upper, lower) = ((number >> 64) as u64, number as u64);
+        match NonZeroU64::new(lower) {
+            Some(lower) => Self::Uid { upper, lower },
+            None => Self::text(&printed(upper, lower)),
+        }
+    }
+
+    fn text(text: &str) -> Self {
+        Self::Text(Arc::new(text.into()))
     }
 }
 
 impl fmt::Display for Life {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Uid([upper, lower]) => {
-                let hex = format!("{upper:016x}{lower:016x}");
-                write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
-            }
+            Self::Uid { upper, lower } => f.write_str(&printed(*upper, lower.get())),
             Self::Text(text) => f.write_str(text),
         }
     }
+}
+
+/// The canonical form.
+fn printed(upper: u64, lower: u64) -> String {
+    let hex = format!("{upper:016x}{lower:016x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 /// Reads the canonical lower-case form only, so that a parsed uid prints as the server sent it.
@@ -92,6 +108,12 @@ impl ResourceVersion {
         }
     }
 
+    /// Whether it is the empty text: the server has named none, so that nothing can be told from it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Text(text) if text.is_empty())
+    }
+
     /// Whether this one is surely older than `other`: both are numbers and this is the smaller.
     #[must_use]
     pub fn is_older_than(&self, other: &Self) -> bool {
@@ -128,9 +150,16 @@ mod tests {
     }
 
     #[test]
+    fn a_life_takes_16_bytes() {
+        assert_eq!(size_of::<Life>(), 16);
+    }
+
+    #[test]
     fn uids_of_any_form_print_as_they_came() {
         for uid in [
             "0a1b2c3d-0000-4111-8222-333344445555",
+            "0a1b2c3d-0000-4111-0000-000000000000",
+            "00000000-0000-0000-0000-000000000000",
             "0A1B2C3D-0000-4111-8222-333344445555",
             "my-uid",
             "a+1b2c3d-0000-4111-8222-333344445555",
@@ -139,7 +168,9 @@ mod tests {
             "0a1b2c3d0000041110822203333444455556",
             "0a1b2c3d000041118222333344445555",
         ] {
-            assert_eq!(Life::new(Some(uid), None).to_string(), uid);
+            let life = Life::new(Some(uid), None);
+            assert_eq!(life.to_string(), uid);
+            assert_eq!(Life::new(Some(&life.to_string()), None), life);
         }
     }
 
@@ -149,6 +180,17 @@ mod tests {
         assert!(!ResourceVersion::new("a").is_older_than(&ResourceVersion::new("b")));
         assert!(!ResourceVersion::new("1").is_older_than(&ResourceVersion::new("b")));
         assert_eq!(ResourceVersion::new("007"), ResourceVersion::Text("007".into()));
+    }
+
+    #[test]
+    fn only_the_empty_text_names_no_version() {
+        let empty = ["", "0", "007", " "].map(|text| ResourceVersion::new(text).is_empty());
+        assert_eq!(empty, [true, false, false, false]);
+    }
+
+    #[test]
+    fn a_version_takes_16_bytes() {
+        assert_eq!(size_of::<ResourceVersion>(), 16);
     }
 
     proptest! {

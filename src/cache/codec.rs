@@ -4,7 +4,9 @@
 
 use std::fmt;
 
-use zstd_safe::{CCtx, CDict, CompressionLevel, DCtx, DDict, compress_bound, train_from_buffer};
+use zstd_safe::{
+    CCtx, CDict, CompressionLevel, DCtx, DDict, compress_bound, get_frame_content_size, train_from_buffer,
+};
 
 use crate::sync::Mutex;
 
@@ -68,8 +70,9 @@ impl Codec {
         packed
     }
 
-    /// What was compressed into `packed`, `len` bytes long. `None` if that is not what `packed` holds.
-    pub(super) fn decompress(&self, packed: &[u8], len: usize) -> Option<Vec<u8>> {
+    /// What was compressed into `packed`. `None` if that is not what `packed` holds.
+    pub(super) fn decompress(&self, packed: &[u8]) -> Option<Vec<u8>> {
+        let len = text_len(packed)?;
         let decoder = self.decoders.lock().pop();
         let mut decoder = decoder.or_else(DCtx::try_create)?;
         let mut text = Vec::with_capacity(len);
@@ -88,6 +91,11 @@ impl Codec {
     pub(super) fn has_dictionary(&self) -> bool {
         self.dictionary.is_some()
     }
+}
+
+/// How long the text is that was compressed into `packed`, which says so. `None` if it does not.
+pub(super) fn text_len(packed: &[u8]) -> Option<usize> {
+    usize::try_from(get_frame_content_size(packed).ok()??).ok()
 }
 
 impl fmt::Debug for Codec {
@@ -160,11 +168,10 @@ mod tests {
     fn nonsense_is_refused() {
         let codec = trained(&texts(500));
         let packed = codec.compress(&mut Encoder::new().unwrap(), texts(1)[0].as_bytes()).unwrap();
-        let len = texts(1)[0].len();
-        assert!(codec.decompress(&packed, len).is_some());
-        assert_eq!(codec.decompress(&packed, len - 1), None);
-        assert_eq!(codec.decompress(&packed[1..], len), None);
-        assert_eq!(trained(&[]).decompress(&packed, len), None, "another dictionary");
+        assert!(codec.decompress(&packed).is_some());
+        assert_eq!(codec.decompress(&packed[1..]), None);
+        assert_eq!(codec.decompress(&packed[..packed.len() - 1]), None);
+        assert_eq!(trained(&[]).decompress(&packed), None, "another dictionary");
     }
 
     proptest! {
@@ -174,7 +181,8 @@ mod tests {
             let text = text.repeat(repeated);
             if let Some(packed) = codec.compress(&mut Encoder::new().unwrap(), &text) {
                 prop_assert!(packed.len() < text.len());
-                prop_assert_eq!(codec.decompress(&packed, text.len()), Some(text));
+                prop_assert_eq!(text_len(&packed), Some(text.len()));
+                prop_assert_eq!(codec.decompress(&packed), Some(text));
             }
         }
     }

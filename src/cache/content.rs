@@ -5,14 +5,12 @@
 use std::any::Any;
 use std::borrow::Cow;
 
-use super::codec::{Codec, Encoder};
+use super::codec::{self, Codec, Encoder};
 use super::packer::Packer;
 use crate::sync::{Arc, Mutex};
 
 /// A text, held the way that is cheapest at the moment.
 pub(crate) struct Content {
-    // The text's, however it is held.
-    len: usize,
     held: Mutex<Held>,
 }
 
@@ -37,26 +35,29 @@ impl Default for Content {
 
 impl Content {
     pub(super) fn plain(text: &[u8]) -> Self {
-        Self::of(text.len(), Text::Plain(text.into()))
+        Self::of(Text::Plain(text.into()))
     }
 
     /// The text, held as this codec does where that is shorter.
     pub(super) fn packed(text: &[u8], codec: &Arc<Codec>, encoder: &mut Encoder) -> Self {
-        Self::of(text.len(), Text::packed(text, codec, encoder).unwrap_or_else(|| Text::Plain(text.into())))
+        Self::of(Text::packed(text, codec, encoder).unwrap_or_else(|| Text::Plain(text.into())))
     }
 
-    fn of(len: usize, text: Text) -> Self {
-        Self { len, held: Mutex::new(Held { text, typed: None }) }
+    fn of(text: Text) -> Self {
+        Self { held: Mutex::new(Held { text, typed: None }) }
     }
 
     /// The text.
     pub(super) fn text(&self) -> Vec<u8> {
-        self.held.lock().text.read(self.len)
+        self.held.lock().text.read()
     }
 
     /// How long the text is.
     pub(super) fn text_len(&self) -> usize {
-        self.len
+        match &self.held.lock().text {
+            Text::Plain(text) => text.len(),
+            Text::Packed { bytes, .. } => codec::text_len(bytes).unwrap_or_default(),
+        }
     }
 
     /// How many bytes it takes as it is held.
@@ -73,7 +74,7 @@ impl Content {
         let text = match &held.text {
             Text::Packed { codec: of_text, .. } if Arc::ptr_eq(of_text, codec) => return,
             Text::Plain(plain) => Cow::Borrowed(&**plain),
-            Text::Packed { .. } => Cow::Owned(held.text.read(self.len)),
+            Text::Packed { .. } => Cow::Owned(held.text.read()),
         };
         match (Text::packed(&text, codec, encoder), text) {
             (Some(shorter), _) => held.text = shorter,
@@ -102,11 +103,11 @@ impl Text {
         Some(Self::Packed { bytes: codec.compress(encoder, text)?, codec: Arc::clone(codec) })
     }
 
-    fn read(&self, len: usize) -> Vec<u8> {
+    fn read(&self) -> Vec<u8> {
         match self {
             Self::Plain(text) => text.to_vec(),
             // invariant: what a codec has written it reads. Nothing that is no JSON decodes, so it would be noticed.
-            Self::Packed { bytes, codec } => codec.decompress(bytes, len).unwrap_or_default(),
+            Self::Packed { bytes, codec } => codec.decompress(bytes).unwrap_or_default(),
         }
     }
 }

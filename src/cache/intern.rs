@@ -1,7 +1,7 @@
 //! Repeated metadata, held once: the labels of a thousand replicas are one allocation.
 //!
-//! A label that was not met before is the object's own, as its name or its number among replicas is: that one is kept with the object,
-//! so that it does not make a set of its own of all the others.
+//! A label that was not met before is the object's own, as its number among replicas is: that one is kept with the object, so that it does
+//! not make a set of its own of all the others. One that repeats the object's name is shared as what it is.
 //!
 //! It owns tables of what is in use; it must not know whose labels or owners they are.
 //!
@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
-use super::labels::Labels;
+use super::labels::{CommonLabel, Labels};
 use super::object::Links;
 
 /// Tables are not swept before they hold so many.
@@ -58,23 +58,30 @@ impl<T: Hash + Eq + ?Sized> Table<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Interner {
     texts: Table<str>,
-    labels: Table<[(Arc<str>, Arc<str>)]>,
+    labels: Table<Vec<CommonLabel>>,
     links: Table<Links>,
     // By a part of its hash, that of the label that was met last.
     met: Box<[u64]>,
 }
 
 impl Interner {
-    /// `labels`, sorted by key: the texts of those that others have, too, and the set of these, held once.
-    pub(super) fn labels<'a>(&mut self, labels: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Labels {
+    /// `labels` of the object `name`, sorted by key: the texts of those that others have, too, and the set of these, held once.
+    pub(super) fn labels<'a>(
+        &mut self,
+        name: &str,
+        labels: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
+    ) -> Labels {
         let (mut common, mut own) = (Vec::new(), Vec::new());
         for (key, value) in labels {
-            if self.is_common(&key, &value) {
-                common.push((self.texts.share(key), self.texts.share(value)));
+            if value == name {
+                common.push((self.texts.share(key), None));
+            } else if self.is_common(&key, &value) {
+                common.push((self.texts.share(key), Some(self.texts.share(value))));
             } else {
                 own.push((key, value));
             }
         }
+        common.shrink_to_fit();
         Labels::new(self.labels.share(common), &own)
     }
 
@@ -120,8 +127,14 @@ mod tests {
     use super::*;
 
     fn labels(interner: &mut Interner, pod: usize) -> Labels {
-        let pairs = [("app", "shop".to_owned()), ("pod", pod.to_string()), ("tier", "web".to_owned())];
-        interner.labels(pairs.into_iter().map(|(key, value)| (key.into(), value.into())))
+        let name = format!("shop-{pod}");
+        let pairs = [
+            ("app", "shop".to_owned()),
+            ("pod", pod.to_string()),
+            ("pod-name", name.clone()),
+            ("tier", "web".to_owned()),
+        ];
+        interner.labels(&name, pairs.into_iter().map(|(key, value)| (key.into(), value.into())))
     }
 
     #[test]
@@ -129,9 +142,9 @@ mod tests {
         let mut interner = Interner::default();
         let all: Vec<Labels> = (0..100).map(|pod| labels(&mut interner, pod)).collect();
         for (pod, labels) in all.iter().enumerate() {
-            let pod = pod.to_string();
-            let pairs = labels.pairs();
-            assert_eq!(pairs, [("app", "shop"), ("pod", pod.as_str()), ("tier", "web")], "in the keys' order");
+            let (name, pod) = (format!("shop-{pod}"), pod.to_string());
+            let expected = [("app", "shop"), ("pod", pod.as_str()), ("pod-name", name.as_str()), ("tier", "web")];
+            assert_eq!(labels.pairs(&name), expected, "in the keys' order");
         }
         // The first of them met them all for the first time.
         assert!(all[2..].iter().all(|labels| labels.has_in_common_with(&all[1])));
@@ -146,7 +159,7 @@ mod tests {
         for round in 0..10 * SWEPT_MIN {
             // Each is met twice, so that it counts as common.
             for _ in 0..2 {
-                interner.labels([("round".into(), round.to_string().into())].into_iter());
+                interner.labels("a", [("round".into(), round.to_string().into())].into_iter());
             }
         }
         assert!(interner.labels.held.len() <= SWEPT_MIN, "{}", interner.labels.held.len());

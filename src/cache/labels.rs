@@ -9,20 +9,25 @@ use crate::sync::Arc;
 /// Between the texts of [`Labels::own`].
 const END: char = '\0';
 
-/// Labels of one object.
+/// A label that others have as well: its key and its value, or `None` for a value that is the object's own name. What a name or a
+/// number among replicas is repeated in, is most often the name: of a node, a namespace, a pod of a set.
+pub(super) type CommonLabel = (Arc<str>, Option<Arc<str>>);
+
+/// Labels of one object, whose name they have to be told.
 #[derive(Debug)]
 pub(super) struct Labels {
-    common: Arc<[(Arc<str>, Arc<str>)]>,
+    // Both behind thin pointers: there are as many as objects.
+    common: Arc<Vec<CommonLabel>>,
     // Keys and values by turns, each followed by `END`. One allocation for what is seldom more than one label.
-    own: Option<Box<str>>,
+    own: Option<Box<Box<str>>>,
 }
 
 impl Labels {
     /// Labels of which these are shared and these the object's own.
-    pub(super) fn new(common: Arc<[(Arc<str>, Arc<str>)]>, own: &[(Cow<'_, str>, Cow<'_, str>)]) -> Self {
+    pub(super) fn new(common: Arc<Vec<CommonLabel>>, own: &[(Cow<'_, str>, Cow<'_, str>)]) -> Self {
         let texts = own.iter().flat_map(|(key, value)| [key, value]);
         let own: String = texts.flat_map(|text| text.chars().chain([END])).collect();
-        Self { common, own: (!own.is_empty()).then(|| own.into()) }
+        Self { common, own: (!own.is_empty()).then(|| Box::new(own.into())) }
     }
 
     /// Whether a label can be an object's own: no server lets a label hold what it cannot.
@@ -31,22 +36,23 @@ impl Labels {
     }
 
     /// All of them, sorted by key.
-    pub(super) fn pairs(&self) -> Vec<(&str, &str)> {
+    pub(super) fn pairs<'a>(&'a self, name: &'a str) -> Vec<(&'a str, &'a str)> {
         let mut own = self.own().peekable();
         let mut pairs = Vec::with_capacity(self.common.len());
         for (key, value) in &*self.common {
             while let Some(pair) = own.next_if(|(own, _)| *own < &**key) {
                 pairs.push(pair);
             }
-            pairs.push((key, value));
+            pairs.push((key, value.as_deref().unwrap_or(name)));
         }
         pairs.extend(own);
         pairs
     }
 
     /// The value under `key`.
-    pub(super) fn value(&self, key: &str) -> Option<&str> {
-        let common = self.common.iter().find_map(|(label, value)| (&**label == key).then_some(&**value));
+    pub(super) fn value<'a>(&'a self, key: &str, name: &'a str) -> Option<&'a str> {
+        let common = self.common.iter().find(|(label, _)| &**label == key);
+        let common = common.map(|(_, value)| value.as_deref().unwrap_or(name));
         common.or_else(|| self.own().find_map(|(label, value)| (label == key).then_some(value)))
     }
 
@@ -71,18 +77,20 @@ mod tests {
         #[test]
         fn however_they_are_divided_all_are_there_and_sorted(
             labels in prop::collection::btree_map("[a-c./]{0,3}", ("[a-z ü]{0,4}", any::<bool>()), 0..8),
+            name in "[a-z]{1,2}",
         ) {
             let (common, own): (Vec<_>, Vec<_>) = labels.iter().partition(|(_, (_, is_common))| *is_common);
-            let common: Vec<(Arc<str>, Arc<str>)> =
-                common.into_iter().map(|(key, (value, _))| (key.as_str().into(), value.as_str().into())).collect();
+            let shared = |value: &str| (value != name).then(|| Arc::from(value));
+            let common: Vec<CommonLabel> =
+                common.into_iter().map(|(key, (value, _))| (key.as_str().into(), shared(value))).collect();
             let own: Vec<_> = own.into_iter().map(|(key, (value, _))| (key.into(), value.into())).collect();
-            let divided = Labels::new(common.into(), &own);
+            let divided = Labels::new(Arc::new(common), &own);
             let expected: Vec<_> = labels.iter().map(|(key, (value, _))| (key.as_str(), value.as_str())).collect();
-            prop_assert_eq!(divided.pairs(), expected);
+            prop_assert_eq!(divided.pairs(&name), expected);
             for (key, (value, _)) in &labels {
-                prop_assert_eq!(divided.value(key), Some(value.as_str()));
+                prop_assert_eq!(divided.value(key, &name), Some(value.as_str()));
             }
-            prop_assert_eq!(divided.value("d"), None);
+            prop_assert_eq!(divided.value("d", &name), None);
         }
     }
 }

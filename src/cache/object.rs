@@ -41,16 +41,16 @@ pub(crate) struct StoredObject {
     labels: Labels,
     // Shared by the objects that have the same.
     links: Arc<Links>,
-    deleting: bool,
     // The object's JSON as sent, with its type put back and, unless they are kept, without its managedFields.
     content: Content,
 }
 
-/// Who an object belongs to, and who has to act before it goes.
+/// Who an object belongs to, who has to act before it goes, and whether it is going.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Links {
     owners: Box<[Owner]>,
     finalizers: Box<[Box<str>]>,
+    deleting: bool,
 }
 
 /// Who an object belongs to, as one of its owner references says.
@@ -116,7 +116,7 @@ impl StoredObject {
 
     /// Whether `metadata.deletionTimestamp` is set.
     pub(crate) fn deleting(&self) -> bool {
-        self.deleting
+        self.links.deleting
     }
 
     /// Who it belongs to, in the order of its owner references.
@@ -136,12 +136,12 @@ impl StoredObject {
 
     /// Its labels, sorted by key.
     pub(crate) fn labels(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.labels.pairs().into_iter()
+        self.labels.pairs(self.key.name()).into_iter()
     }
 
     /// The value of the label `key`.
     pub(crate) fn label(&self, key: &str) -> Option<&str> {
-        self.labels.value(key)
+        self.labels.value(key, self.key.name())
     }
 
     /// Its annotations, read anew from the text: few ask for them, and they may be long.
@@ -203,6 +203,10 @@ impl fmt::Debug for StoredObject {
 }
 
 impl Stored for StoredObject {
+    fn key(&self) -> &ObjectKey {
+        &self.key
+    }
+
     fn life(&self) -> &Life {
         &self.life
     }

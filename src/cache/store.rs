@@ -134,7 +134,6 @@ impl Cache {
         let Inner { store, indexes, subscribers, .. } = &mut *inner;
         let namespace = part.namespace.as_deref();
         let origin = if store.is_listed(namespace) { Origin::Relist } else { Origin::InitialList };
-        let list = list.into_iter().map(|object| (object.key().clone(), object)).collect();
         store.replace_in(namespace, list, |_, change| {
             indexes.changed(&change);
             tell(subscribers, &change, origin, left);
@@ -151,9 +150,7 @@ impl Cache {
             return None;
         }
         let Inner { store, indexes, subscribers, .. } = &mut *inner;
-        let (Event::Present(object) | Event::Gone(object)) = &event;
-        let key = object.key().clone();
-        Some(store.apply(&key, event, |_, change| {
+        Some(store.apply(event, |_, change| {
             indexes.changed(&change);
             tell(subscribers, &change, Origin::Watch, left);
         }))

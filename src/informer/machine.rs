@@ -396,7 +396,7 @@ impl Machine {
     /// Moves the point from which a watch resumes; late duplicates do not move it back.
     fn seen(&mut self, version: ResourceVersion) {
         let back = self.version.as_ref().is_some_and(|current| version.is_older_than(current));
-        if !back && version != ResourceVersion::Text("".into()) {
+        if !back && !version.is_empty() {
             self.is_in_doubt = false;
             self.version = Some(version);
         }

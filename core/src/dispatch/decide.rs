@@ -184,10 +184,12 @@ const fn other_life(record: &Record, seen: Seen<'_>) -> Step {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use super::*;
 
-    const A: Life = Life::uid(1);
-    const B: Life = Life::uid(2);
+    const A: Life = Life::Uid { upper: 0, lower: NonZeroU64::MIN };
+    const B: Life = Life::Uid { upper: 0, lower: NonZeroU64::MAX };
     const V1: ResourceVersion = ResourceVersion::Number(1);
     const V2: ResourceVersion = ResourceVersion::Number(2);
     const ANY_WAKE: [WhenUnchanged; 3] = [WhenUnchanged::Nothing, WhenUnchanged::Update, WhenUnchanged::Reconcile];

@@ -1,6 +1,6 @@
 //! A map from keys to records that is small: there is one record for every object that a handler has met.
 //!
-//! A hash map of whole records is half empty after each growth, and of 72 bytes a place that costs as much again as the
+//! A hash map of whole records is half empty after each growth, and of 64 bytes a place that costs as much again as the
 //! records. Here a record is stored densely and found through a table of indexes.
 
 use super::record::Record;
@@ -78,9 +78,9 @@ mod tests {
     use crate::{Life, ResourceVersion};
 
     #[test]
-    fn a_settled_record_takes_72_bytes_its_key_included() {
-        assert_eq!(size_of::<Entry>(), 72);
-        assert_eq!(size_of::<Option<Entry>>(), 72, "the arena's slot finds a niche");
+    fn a_settled_record_takes_64_bytes_its_key_included() {
+        assert_eq!(size_of::<Entry>(), 64);
+        assert_eq!(size_of::<Option<Entry>>(), 64, "the arena's slot finds a niche");
     }
 
     #[test]

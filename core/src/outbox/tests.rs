@@ -5,31 +5,14 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::store::tests::{Object, key, object};
 use crate::store::{Event, Store};
 use crate::version::{Life, ResourceVersion};
 
-#[derive(Debug, PartialEq, Eq)]
-struct Object {
-    life: Life,
-    version: ResourceVersion,
-}
-
-impl Stored for Object {
-    fn life(&self) -> &Life {
-        &self.life
-    }
-
-    fn version(&self) -> &ResourceVersion {
-        &self.version
-    }
-}
-
-fn key(name: u8) -> ObjectKey {
-    format!("ns/o{name}").parse().unwrap()
-}
-
-fn object(life: u8, version: u64) -> Arc<Object> {
-    Arc::new(Object { life: Life::uid(life.into()), version: ResourceVersion::Number(version) })
+/// The next state of the same life.
+fn renewed(held: &Object, version: u64) -> Arc<Object> {
+    let (key, life) = (held.key.clone(), held.life.clone());
+    Arc::new(Object { key, life, version: ResourceVersion::Number(version) })
 }
 
 #[derive(Clone, Debug)]
@@ -90,16 +73,15 @@ impl World {
         *version += 1;
         match act {
             Act::Present { name, life } => {
-                store.apply(&key(*name), Event::Present(object(*life, *version)), &mut tell);
+                store.apply(Event::Present(object(*name, *life, *version)), &mut tell);
             }
             Act::Gone { name, news } => {
                 let Some(held) = store.entry(&key(*name)).map(|entry| Arc::clone(&entry.object)) else { return };
-                let Life::Uid([_, life]) = held.life else { unreachable!("lives are uids here") };
-                let last = if *news { object(u8::try_from(life).unwrap(), *version) } else { held };
-                store.apply(&key(*name), Event::Gone(last), &mut tell);
+                let last = if *news { renewed(&held, *version) } else { held };
+                store.apply(Event::Gone(last), &mut tell);
             }
             Act::List(items) => {
-                let list = items.iter().map(|(name, life)| (key(*name), object(*life, *version))).collect();
+                let list = items.iter().map(|(name, life)| object(*name, *life, *version)).collect();
                 store.replace(list, &mut tell);
                 outbox.synced();
             }
@@ -175,10 +157,7 @@ proptest! {
         world.finish();
         // What could not be told is told with its next state.
         world.version += 1;
-        let list = world.held().iter().map(|(key, held)| {
-            let life = held.life.clone();
-            (key.clone(), Arc::new(Object { life, version: ResourceVersion::Number(world.version) }))
-        }).collect();
+        let list = world.held().values().map(|held| renewed(held, world.version)).collect();
         let World { store, outbox, .. } = &mut world;
         store.replace(list, |key, change| outbox.put(key, &change, false));
         world.finish();
@@ -200,13 +179,13 @@ proptest! {
 }
 
 fn put(outbox: &mut Outbox<Object>, store: &mut Store<Object>, event: Event<Object>) {
-    store.apply(&key(0), event, |key, change| outbox.put(key, &change, false));
+    store.apply(event, |key, change| outbox.put(key, &change, false));
 }
 
 #[test]
 fn changes_that_wait_are_one() {
     let (mut outbox, mut store) = (Outbox::new(Delivery::Coalesce), Store::new());
-    let [a1, a2, b3, c4] = [object(1, 1), object(1, 2), object(2, 3), object(3, 4)];
+    let [a1, a2, b3, c4] = [object(0, 1, 1), object(0, 1, 2), object(0, 2, 3), object(0, 3, 4)];
     put(&mut outbox, &mut store, Event::Present(Arc::clone(&a1)));
     put(&mut outbox, &mut store, Event::Present(Arc::clone(&a2)));
     assert_eq!((outbox.len(), outbox.is_empty()), (1, false));
@@ -225,21 +204,21 @@ fn changes_that_wait_are_one() {
 #[test]
 fn a_lists_deletions_stay_before_its_additions() {
     let (mut outbox, mut store) = (Outbox::new(Delivery::Coalesce), Store::new());
-    store.replace(vec![(key(0), object(1, 1)), (key(1), object(2, 1))], |key, change| outbox.put(key, &change, false));
+    store.replace(vec![object(0, 1, 1), object(1, 2, 1)], |key, change| outbox.put(key, &change, false));
     while outbox.take().is_some() {}
-    store.replace(vec![(key(0), object(3, 2))], |key, change| outbox.put(key, &change, false));
+    store.replace(vec![object(0, 3, 2)], |key, change| outbox.put(key, &change, false));
     let gone = |telling: Option<Telling<Object>>| match telling {
         Some(Telling::Deleted { told, .. }) => told.life.clone(),
         other => panic!("{other:?}"),
     };
     assert_eq!([gone(outbox.take()), gone(outbox.take())], [Life::uid(1), Life::uid(2)]);
-    assert_eq!(outbox.take(), Some(Telling::Added { new: object(3, 2), preexisting: false }));
+    assert_eq!(outbox.take(), Some(Telling::Added { new: object(0, 3, 2), preexisting: false }));
 }
 
 #[test]
 fn what_is_injected_again_is_told_unchanged_if_it_is_still_there() {
     let (mut outbox, mut store) = (Outbox::new(Delivery::Coalesce), Store::new());
-    let [a1, a2] = [object(1, 1), object(1, 2)];
+    let [a1, a2] = [object(0, 1, 1), object(0, 1, 2)];
     outbox.put_again(&key(0));
     assert_eq!(outbox.take(), None);
     put(&mut outbox, &mut store, Event::Present(Arc::clone(&a1)));
@@ -259,12 +238,12 @@ fn what_is_injected_again_is_told_unchanged_if_it_is_still_there() {
 fn the_first_content_is_told_when_none_of_it_waits() {
     let (mut outbox, mut store) = (Outbox::new(Delivery::Coalesce), Store::new());
     assert!(!outbox.is_synced());
-    store.replace(vec![(key(0), object(1, 1))], |key, change| outbox.put(key, &change, false));
+    store.replace(vec![object(0, 1, 1)], |key, change| outbox.put(key, &change, false));
     outbox.synced();
-    put(&mut outbox, &mut store, Event::Present(object(1, 2)));
-    store.apply(&key(1), Event::Present(object(2, 3)), |key, change| outbox.put(key, &change, false));
+    put(&mut outbox, &mut store, Event::Present(object(0, 1, 2)));
+    store.apply(Event::Present(object(1, 2, 3)), |key, change| outbox.put(key, &change, false));
     assert!(!outbox.is_synced());
-    assert_eq!(outbox.take(), Some(Telling::Added { new: object(1, 2), preexisting: true }));
+    assert_eq!(outbox.take(), Some(Telling::Added { new: object(0, 1, 2), preexisting: true }));
     assert!(outbox.is_synced());
     outbox.synced();
     assert!(outbox.is_synced(), "only the first content counts");
@@ -272,7 +251,7 @@ fn the_first_content_is_told_when_none_of_it_waits() {
     for (key, new) in store.entries() {
         late.put(key, &Change::Added { new }, true);
     }
-    store.apply(&key(1), Event::Present(object(2, 4)), |key, change| late.put(key, &change, false));
+    store.apply(Event::Present(object(1, 2, 4)), |key, change| late.put(key, &change, false));
     let both =
         [late.take(), late.take()].map(|telling| matches!(telling, Some(Telling::Added { preexisting: true, .. })));
     assert_eq!(both, [true, true], "they were there before the subscriber came");

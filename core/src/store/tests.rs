@@ -1,15 +1,22 @@
 //! The store's rules, and its changes folded against a plain map.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use proptest::prelude::*;
 
 #[derive(Debug, PartialEq, Eq)]
-struct Object {
-    life: Life,
-    version: ResourceVersion,
+pub(crate) struct Object {
+    pub(crate) key: ObjectKey,
+    pub(crate) life: Life,
+    pub(crate) version: ResourceVersion,
 }
 
 impl Stored for Object {
+    fn key(&self) -> &ObjectKey {
+        &self.key
+    }
+
     fn life(&self) -> &Life {
         &self.life
     }
@@ -19,12 +26,13 @@ impl Stored for Object {
     }
 }
 
-fn key(name: u8) -> ObjectKey {
+pub(crate) fn key(name: u8) -> ObjectKey {
     ObjectKey::new(Some("ns"), &format!("o{name}")).unwrap()
 }
 
-fn object(life: u8, version: u64) -> Arc<Object> {
-    Arc::new(Object { life: Life::uid(u128::from(life)), version: ResourceVersion::Number(version) })
+pub(crate) fn object(name: u8, life: u8, version: u64) -> Arc<Object> {
+    let (life, version) = (Life::uid(life.into()), ResourceVersion::Number(version));
+    Arc::new(Object { key: key(name), life, version })
 }
 
 /// A change as plain data: `+o1/1@5`, `~o1/1@5>6`, `-o1/1@6` (`?` where it may be stale).
@@ -42,14 +50,14 @@ fn said(key: &ObjectKey, change: &Change<'_, Object>) -> String {
 
 fn replace(store: &mut Store<Object>, list: &[(u8, u8, u64)]) -> Vec<String> {
     let mut changes = Vec::new();
-    let list = list.iter().map(|&(name, life, version)| (key(name), object(life, version))).collect();
+    let list = list.iter().map(|&(name, life, version)| object(name, life, version)).collect();
     store.replace(list, |key, change| changes.push(said(key, &change)));
     changes
 }
 
-fn apply(store: &mut Store<Object>, name: u8, event: Event<Object>) -> (Applied, Vec<String>) {
+fn apply(store: &mut Store<Object>, event: Event<Object>) -> (Applied, Vec<String>) {
     let mut changes = Vec::new();
-    let applied = store.apply(&key(name), event, |key, change| changes.push(said(key, &change)));
+    let applied = store.apply(event, |key, change| changes.push(said(key, &change)));
     (applied, changes)
 }
 
@@ -89,13 +97,13 @@ fn a_store_that_was_cleared_is_as_new() {
 fn only_lives_of_the_first_list_are_preexisting_and_stay_so() {
     let mut store = Store::new();
     replace(&mut store, &[(1, 1, 1)]);
-    apply(&mut store, 1, Event::Present(object(1, 2)));
-    apply(&mut store, 2, Event::Present(object(1, 3)));
+    apply(&mut store, Event::Present(object(1, 1, 2)));
+    apply(&mut store, Event::Present(object(2, 1, 3)));
     replace(&mut store, &[(1, 1, 2), (2, 1, 3), (3, 1, 4)]);
     let preexisting: Vec<bool> = store.entries().map(|(_, entry)| entry.preexisting).collect();
     assert_eq!(preexisting, [true, false, false]);
-    apply(&mut store, 1, Event::Gone(object(1, 5)));
-    apply(&mut store, 1, Event::Present(object(2, 6)));
+    apply(&mut store, Event::Gone(object(1, 1, 5)));
+    apply(&mut store, Event::Present(object(1, 2, 6)));
     assert!(!store.entry(&key(1)).unwrap().preexisting);
 }
 
@@ -114,8 +122,8 @@ fn what_a_list_leaves_unchanged_keeps_its_allocation() {
 #[test]
 fn each_event_of_a_watch_does_what_its_row_says() {
     use Applied::{Changed, Outdated, Unchanged};
-    let present = |life, version| Event::Present(object(life, version));
-    let gone = |life, version| Event::Gone(object(life, version));
+    let present = |life, version| Event::Present(object(1, life, version));
+    let gone = |life, version| Event::Gone(object(1, life, version));
     for (stored, event, applied, changes) in [
         (None, present(1, 5), Changed, &["+o1/1@5"][..]),
         (None, gone(1, 5), Unchanged, &[]),
@@ -133,10 +141,10 @@ fn each_event_of_a_watch_does_what_its_row_says() {
     ] {
         let mut store = Store::new();
         if let Some((life, version)) = stored {
-            apply(&mut store, 1, present(life, version));
+            apply(&mut store, present(life, version));
         }
         let case = format!("{stored:?} {event:?}");
-        let found = apply(&mut store, 1, event);
+        let found = apply(&mut store, event);
         assert_eq!(
             (found.0, found.1.iter().map(String::as_str).collect::<Vec<_>>()),
             (applied, changes.to_vec()),
@@ -147,10 +155,10 @@ fn each_event_of_a_watch_does_what_its_row_says() {
 
 #[test]
 fn without_a_version_every_state_counts_as_new() {
-    let unversioned = || Arc::new(Object { life: Life::uid(1), version: ResourceVersion::new("") });
+    let unversioned = || Arc::new(Object { key: key(1), life: Life::uid(1), version: ResourceVersion::new("") });
     let mut store = Store::new();
-    apply(&mut store, 1, Event::Present(unversioned()));
-    assert_eq!(apply(&mut store, 1, Event::Present(unversioned())).0, Applied::Changed);
+    apply(&mut store, Event::Present(unversioned()));
+    assert_eq!(apply(&mut store, Event::Present(unversioned())).0, Applied::Changed);
 }
 
 /// What may happen to a store.
@@ -215,17 +223,17 @@ proptest! {
             match happening {
                 Happening::List(list) => {
                     naive = list.iter().map(|&(name, life, version)| (key(name), (life, version))).collect();
-                    let list = list.into_iter().map(|(name, life, version)| (key(name), object(life, version)));
+                    let list = list.into_iter().map(|(name, life, version)| object(name, life, version));
                     store.replace(list.collect(), fold);
                 }
                 Happening::Present(name, life, version) => {
                     if naive.get(&key(name)).is_none_or(|&(_, held)| version >= held) {
                         let same = naive.get(&key(name)) == Some(&(life, version));
                         naive.insert(key(name), (life, version));
-                        let applied = store.apply(&key(name), Event::Present(object(life, version)), fold);
+                        let applied = store.apply(Event::Present(object(name, life, version)), fold);
                         prop_assert_eq!(applied, if same { Applied::Unchanged } else { Applied::Changed });
                     } else {
-                        let applied = store.apply(&key(name), Event::Present(object(life, version)), fold);
+                        let applied = store.apply(Event::Present(object(name, life, version)), fold);
                         prop_assert_eq!(applied, Applied::Outdated);
                     }
                 }
@@ -233,7 +241,7 @@ proptest! {
                     if naive.get(&key(name)).is_some_and(|&(_, held)| version >= held) {
                         naive.remove(&key(name));
                     }
-                    store.apply(&key(name), Event::Gone(object(life, version)), fold);
+                    store.apply(Event::Gone(object(name, life, version)), fold);
                 }
             }
             let held: BTreeMap<_, _> = store
@@ -256,10 +264,13 @@ proptest! {
 #[test]
 fn a_list_of_one_namespace_says_nothing_of_the_others() {
     let mut store = Store::new();
-    let object = |version| Arc::new(Object { life: Life::uid(1), version: ResourceVersion::Number(version) });
+    let object = |&(key, version): &(&str, _)| {
+        let (key, version) = (key.parse().unwrap(), ResourceVersion::Number(version));
+        Arc::new(Object { key, life: Life::uid(1), version })
+    };
     let mut told = Vec::new();
     let mut list = |namespace: Option<&str>, list: &[(&str, u64)]| {
-        let list = list.iter().map(|(key, version)| (key.parse().unwrap(), object(*version))).collect();
+        let list = list.iter().map(object).collect();
         store.replace_in(namespace, list, |key, change| {
             told.push(match change {
                 Change::Added { new } => format!("+{key}{}", if new.preexisting { "!" } else { "" }),

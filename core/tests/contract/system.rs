@@ -66,15 +66,15 @@ impl System {
 
     // === what the informers tell ===
 
-    pub(crate) fn deliver(&mut self, kind: usize, key: &ObjectKey, event: Event<Object>, now: Timestamp) -> Applied {
+    pub(crate) fn deliver(&mut self, kind: usize, event: Event<Object>, now: Timestamp) -> Applied {
         let Self { queue, lanes, stores } = self;
-        stores[kind].apply(key, event, |key, change| wake(queue, lanes, kind, key, &change, Cause::Change, now))
+        stores[kind].apply(event, |key, change| wake(queue, lanes, kind, key, &change, Cause::Change, now))
     }
 
     pub(crate) fn list(&mut self, kind: usize, list: &Shown, now: Timestamp) {
         let Self { queue, lanes, stores } = self;
         let cause = if stores[kind].is_listed(None) { Cause::Relist } else { Cause::InitialList };
-        let list = list.iter().map(|(key, object)| (key.clone(), Arc::clone(object))).collect();
+        let list = list.values().cloned().collect();
         stores[kind].replace(list, |key, change| wake(queue, lanes, kind, key, &change, cause, now));
     }
 

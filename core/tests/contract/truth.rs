@@ -25,6 +25,7 @@ pub(crate) fn key(name: usize) -> ObjectKey {
 /// One state of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Object {
+    key: ObjectKey,
     pub(crate) life: Life,
     pub(crate) version: ResourceVersion,
     pub(crate) generation: u32,
@@ -37,6 +38,10 @@ pub(crate) struct Object {
 }
 
 impl Stored for Object {
+    fn key(&self) -> &ObjectKey {
+        &self.key
+    }
+
     fn life(&self) -> &Life {
         &self.life
     }
@@ -144,6 +149,7 @@ impl Truth {
         self.versions += 1;
         let created = format!("t{}", self.lives);
         let object = Object {
+            key: key.clone(),
             life: if kind == 0 { Life::uid(self.lives.into()) } else { Life::new(None, Some(&created)) },
             version: ResourceVersion::Number(self.versions),
             generation: 1,

@@ -133,7 +133,7 @@ impl<'a> World<'a> {
         let news: Vec<Event> = self.truth.log(kind).iter().skip(seen).take(events).cloned().collect();
         for event in news {
             self.note(&format!("watch k{kind}: {}", shown(&event)));
-            let applied = self.system.deliver(kind, &event.key, told(&event), self.now);
+            let applied = self.system.deliver(kind, told(&event), self.now);
             self.oracle.delivered(kind, &event, self.now);
             ensure!(applied == Applied::Changed, "C4: the store says {applied:?} to news");
             self.oracle.check(&self.system)?;
@@ -150,7 +150,7 @@ impl<'a> World<'a> {
         let now = &self.truth.log(kind)[self.seen[kind].unwrap_or_default() - 1].shown;
         if event.gone || now.contains_key(&event.key) {
             self.note(&format!("watch k{kind}, again: {}", shown(&event)));
-            let applied = self.system.deliver(kind, &event.key, told(&event), self.now);
+            let applied = self.system.deliver(kind, told(&event), self.now);
             ensure!(applied != Applied::Changed, "C4: what was told before has changed the store");
         }
         Ok(())

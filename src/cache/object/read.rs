@@ -102,18 +102,19 @@ impl StoredObject {
         let replaced = types.and(envelope.api_version).into_iter().chain(types.and(envelope.kind));
         let cut = replaced.chain(metadata.managed_fields.filter(|_| !keep_managed_fields)).collect();
         body::write(text, types, cut, body);
+        let key = key(&metadata)?;
         Ok(Self {
-            key: key(&metadata)?,
             life: Life::new(word(metadata.uid).as_deref(), word(metadata.creation_timestamp).as_deref()),
             version: ResourceVersion::new(&word(metadata.resource_version).unwrap_or_default()),
             generation: optional(metadata.generation),
-            deleting: metadata.deletion_timestamp.is_some(),
-            labels: interner.labels(texts(metadata.labels)),
+            labels: interner.labels(key.name(), texts(metadata.labels)),
             links: interner.links(Links {
                 owners: owners(metadata.owner_references),
                 finalizers: optional(metadata.finalizers).unwrap_or_default(),
+                deleting: metadata.deletion_timestamp.is_some(),
             }),
             content: Content::default(),
+            key,
         })
     }
 }

@@ -251,6 +251,11 @@ proptest! {
 }
 
 #[test]
+fn an_object_takes_128_bytes_beside_its_key_and_its_text() {
+    assert_eq!(size_of::<StoredObject>(), 128);
+}
+
+#[test]
 fn its_debug_form_holds_nothing_of_its_content() {
     let types = TypeMeta { api_version: "v1".into(), kind: "Secret".into() };
     let raw = br#"{"metadata":{"name":"a","annotations":{"note":"hush"}},"data":{"token":"c2VjcmV0"}}"#;
