@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -69,7 +68,7 @@ func lockstep[K comparable](queue workqueue.TypedRateLimitingInterface[K], keys 
 
 // together has a producer and workers at once.
 func together[K comparable](queue workqueue.TypedRateLimitingInterface[K], keys []K, workers int) {
-	finished := work(queue, len(keys), workers)
+	finished := work(queue, keys[len(keys)-1], workers)
 	for _, key := range keys {
 		queue.Add(key)
 	}
@@ -81,13 +80,12 @@ func drained[K comparable](queue workqueue.TypedRateLimitingInterface[K], keys [
 	for _, key := range keys {
 		queue.Add(key)
 	}
-	work(queue, len(keys), 1).Wait()
+	work(queue, keys[len(keys)-1], 1).Wait()
 }
 
-// work starts workers that end once so many keys are done.
-func work[K comparable](queue workqueue.TypedRateLimitingInterface[K], keys, workers int) *sync.WaitGroup {
-	var left atomic.Int64
-	left.Store(int64(keys))
+// work starts workers that end with the last key: they come in the order in which they were added. A count of what is left would be one
+// thing more for two workers to contend for, and none of the queue's.
+func work[K comparable](queue workqueue.TypedRateLimitingInterface[K], last K, workers int) *sync.WaitGroup {
 	var finished sync.WaitGroup
 	for range workers {
 		finished.Go(func() {
@@ -97,7 +95,7 @@ func work[K comparable](queue workqueue.TypedRateLimitingInterface[K], keys, wor
 					return
 				}
 				queue.Done(key)
-				if left.Add(-1) == 0 {
+				if key == last {
 					queue.ShutDown()
 				}
 			}
