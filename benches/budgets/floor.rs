@@ -6,7 +6,6 @@ use std::time::Instant;
 use anyhow::Context as _;
 use http::Request;
 use http_body_util::BodyExt as _;
-use kube::Client;
 use kube::client::Body;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -15,58 +14,17 @@ use zstd_safe::{CCtx, compress_bound};
 
 use super::connect::client;
 use super::process;
+use super::read::read;
 use super::replay::Replay;
 use super::task::{Figures, Mode, figures};
-
-/// As many as the informer's pages hold by default.
-const PAGE: usize = 500;
 
 /// Reads the list in a spawned task, as a controller would, and drops it.
 pub(crate) async fn read_list(kubeconfig: &PathBuf, mode: Mode) -> anyhow::Result<Figures> {
     let client = client(kubeconfig).await?;
     let (cpu, begun) = (process::cpu()?, Instant::now());
-    let bytes = tokio::spawn(async move { read(&client, mode).await }).await??;
+    let bytes = tokio::spawn(async move { read(&client, mode, "application/json", "identity").await }).await??;
     let cpu = process::cpu()? - cpu;
     Ok(figures([("seconds", begun.elapsed().as_secs_f64()), ("cpu", cpu), ("bytes", bytes as f64)]))
-}
-
-async fn read(client: &Client, mode: Mode) -> anyhow::Result<usize> {
-    let mut total = 0;
-    let mut token = String::new();
-    loop {
-        let uri = match mode {
-            Mode::Paged => format!("/api/v1/pods?limit={PAGE}&continue={token}"),
-            Mode::Unpaged => "/api/v1/pods".to_owned(),
-            Mode::Streaming => "/api/v1/pods?watch=true&allowWatchBookmarks=true&sendInitialEvents=true\
-                                &resourceVersionMatch=NotOlderThan&timeoutSeconds=300"
-                .to_owned(),
-        };
-        let request = Request::get(uri).header("accept", "application/json").header("accept-encoding", "identity");
-        let mut body = client.send(request.body(Body::empty())?).await?.into_body();
-        let mut head = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame?.into_data() else { continue };
-            total += data.len();
-            if head.len() < 4_096 {
-                head.extend_from_slice(&data[..data.len().min(4_096)]);
-            }
-            // The closing bookmark, which the server writes at once.
-            let tail = &data[data.len().saturating_sub(4_096)..];
-            if mode == Mode::Streaming && find(tail, b"initial-events-end").is_some() {
-                return Ok(total);
-            }
-        }
-        // Lists of built-in kinds say first where they go on.
-        let key = b"\"continue\":\"";
-        let Some(at) = find(&head, key).filter(|_| mode == Mode::Paged) else { return Ok(total) };
-        let rest = &head[at + key.len()..];
-        let end = find(rest, b"\"").context("an odd continue token")?;
-        token = String::from_utf8(rest[..end].to_vec())?;
-    }
-}
-
-fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    text.windows(part.len()).position(|window| window == part)
 }
 
 #[derive(Deserialize)]

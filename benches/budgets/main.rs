@@ -12,12 +12,14 @@
 
 mod child;
 mod connect;
+mod fill;
 mod floor;
 #[path = "../queue/kernel.rs"]
 mod kernel;
 mod peer;
 mod pods;
 mod process;
+mod read;
 mod replay;
 #[path = "../queue/report.rs"]
 #[expect(dead_code, reason = "no shapes here: what is measured is measured by other processes")]

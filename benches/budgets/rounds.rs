@@ -7,9 +7,10 @@ use anyhow::{Context as _, bail};
 use tokio::runtime::Builder;
 
 use super::child::measure;
+use super::fill;
 use super::report::Budget::{AtMost, Free, Gate};
 use super::report::{Report, median};
-use super::server::{self, Server};
+use super::server::Server;
 use super::task::{By, Figures, Mode, Reads, Task};
 
 const MB: f64 = 1e6;
@@ -52,7 +53,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> anyhow::Result<()> 
     if ["start", "memory", "latency"].iter().any(|part| report.is_chosen(part)) {
         let server = if options.measures { Server::real()? } else { runtime.block_on(Server::embedded())? };
         let begun = Instant::now();
-        runtime.block_on(async { server::fill(&server.client().await?, options.pods).await })?;
+        runtime.block_on(async { fill::fill(&server.client().await?, options.pods).await })?;
         eprintln!("budgets: {} pods created in {:.0?}", options.pods, begun.elapsed());
         if report.is_chosen("start") || report.is_chosen("memory") {
             starts(options, report, &server.kubeconfig)?;

@@ -16,6 +16,7 @@ mod kernel;
 mod memory;
 #[expect(dead_code, reason = "gates and the number of rows are for benches/budgets")]
 mod report;
+mod runs;
 #[path = "../../src/queue/shell.rs"]
 #[expect(dead_code, reason = "only add, take and done are measured")]
 mod shell;
