@@ -12,8 +12,8 @@ const MUST_NOT_DEPEND: &[(&str, &[&str])] = &[
     ("testcluster/Cargo.toml", &["kubehandler", "kubehandler-core", "kubehandler-testkit", "kube", "tokio"]),
 ];
 
-/// The one package that is a program for one version of Kubernetes.
-const PROGRAMS: &[&str] = &["sample-controller/Cargo.toml"];
+/// The packages that are programs for one version of Kubernetes.
+const PROGRAMS: &[&str] = &["benches/peers/Cargo.toml", "sample-controller/Cargo.toml"];
 
 /// What every package takes from the workspace.
 const INHERITED: &[(&str, &str)] = &[

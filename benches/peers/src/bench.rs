@@ -1,0 +1,90 @@
+//! What every scenario needs: programs that start, turns, and the proof that all work was done.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use kubehandler_peers::answer::Figures;
+use kubehandler_peers::checksum::Sum;
+
+use crate::child::{Child, Programs, Unsupported, sum};
+use crate::options::Scale;
+use crate::results::Row;
+use crate::subject::Subject;
+use crate::time;
+
+/// How often a program is asked what it sees. Looking costs it time, too.
+const LOOKS_EVERY: Duration = Duration::from_millis(50);
+/// How long a program may take to see what there is.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How large everything is, and where the programs are.
+#[derive(Clone, Debug)]
+pub(crate) struct Bench {
+    pub(crate) scale: Scale,
+    pub(crate) programs: Programs,
+}
+
+impl Bench {
+    /// Runs each subject in each round. Who is first changes: what one leaves the server to clean up falls on the next.
+    pub(crate) async fn by_turns(
+        &self,
+        rounds: usize,
+        subjects: &[Subject],
+        mut run: impl AsyncFnMut(&Subject) -> anyhow::Result<Figures>,
+    ) -> anyhow::Result<Vec<Row>> {
+        let row = |subject: &Subject| Row { label: subject.label.clone(), rounds: Vec::new(), unsupported: None };
+        let mut rows: Vec<Row> = subjects.iter().map(row).collect();
+        for round in 0..rounds {
+            for turn in 0..subjects.len() {
+                let which = (round + turn) % subjects.len();
+                let (row, subject) = (&mut rows[which], &subjects[which]);
+                if row.unsupported.is_some() {
+                    continue;
+                }
+                let begun = Instant::now();
+                match run(subject).await {
+                    Ok(figures) => row.rounds.push(figures),
+                    Err(error) => match error.downcast_ref::<Unsupported>() {
+                        Some(Unsupported(why)) => row.unsupported = Some(why.clone()),
+                        None => return Err(error).with_context(|| format!("round {} of {}", round + 1, subject.label)),
+                    },
+                }
+                eprintln!("peers:   {} in {:.1?}", subject.label, begun.elapsed());
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Starts a program and waits until it is ready.
+    pub(crate) async fn start(&self, subject: &Subject) -> anyhow::Result<(Child, Figures)> {
+        let program = subject.peer.path(&self.programs);
+        Child::start(&program, &subject.label, &subject.task, &self.programs.log).await
+    }
+
+    /// As [`Self::start`], and what the program has handled is all that there is.
+    pub(crate) async fn start_on(&self, subject: &Subject, names: Sum) -> anyhow::Result<(Child, Figures)> {
+        let (child, figures) = self.start(subject).await?;
+        let handled = sum(&figures, "handled")?;
+        ensure!(handled == names, "{} has handled {handled:?}, and there is {names:?}", subject.label);
+        Ok((child, figures))
+    }
+}
+
+/// Waits until the program sees what there is.
+pub(crate) async fn sees(child: &mut Child, subject: &Subject, versions: Sum) -> anyhow::Result<()> {
+    let view = sees_within(child, versions, PATIENCE).await?;
+    ensure!(view == versions, "{} still sees {view:?} after {PATIENCE:?}, and there is {versions:?}", subject.label);
+    Ok(())
+}
+
+/// Waits until the program sees what there is, or this time has passed. Tells what it sees.
+pub(crate) async fn sees_within(child: &mut Child, versions: Sum, limit: Duration) -> anyhow::Result<Sum> {
+    let begun = Instant::now();
+    loop {
+        let view = child.view().await?;
+        if view == versions || begun.elapsed() > limit {
+            return Ok(view);
+        }
+        time::passes(LOOKS_EVERY).await;
+    }
+}
