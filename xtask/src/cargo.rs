@@ -19,9 +19,10 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// What `cargo metadata` tells about the workspace's own packages; the fields carry its names.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct Metadata {
     pub(crate) packages: Vec<Package>,
+    pub(crate) target_directory: PathBuf,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -13,6 +13,7 @@ mod features;
 mod manifests;
 mod mutants;
 mod nightly;
+mod peers;
 mod races;
 mod record;
 mod signals;
@@ -37,6 +38,7 @@ enum Task {
     Record(record::Arguments),
     Bench(bench::Arguments),
     Budgets(budgets::Arguments),
+    Peers(peers::Arguments),
     Mutants(mutants::Arguments),
     Races(races::Arguments),
     Simulate(simulate::Arguments),
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Task::Record(arguments) => record::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Budgets(arguments) => budgets::run(&arguments),
+        Task::Peers(arguments) => peers::run(&arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
         Task::Races(arguments) => races::run(&arguments),
         Task::Simulate(arguments) => simulate::run(&arguments),

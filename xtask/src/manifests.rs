@@ -61,7 +61,7 @@ mod tests {
             rust_version: version.map(str::to_owned),
             ..Package::default()
         };
-        let metadata = Metadata { packages: versions.iter().copied().map(package).collect() };
+        let metadata = Metadata { packages: versions.iter().copied().map(package).collect(), ..Metadata::default() };
         check(&metadata, readme).map_or_else(|error| error.to_string(), |()| "same".to_owned())
     }
 

@@ -1,0 +1,117 @@
+//! `cargo xtask peers`: the library beside kube-rs, client-go and controller-runtime.
+//!
+//! What is measured, and how, stands in benches/peers; this only builds its programs and passes the flags on.
+
+use std::{
+    env, fs,
+    io::ErrorKind,
+    path::Path,
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context as _, bail};
+
+use crate::{
+    cargo::{Metadata, cargo, root},
+    signals::{Signals, exit_code},
+};
+
+/// The programs in Go: packages of one module.
+const GO_PROGRAMS: [&str; 2] = ["./client-go", "./controller-runtime"];
+
+/// Measures this library, kube-rs, client-go and controller-runtime on the same work and the same kube-apiserver, by turns, and writes
+/// peers.md and peers.json below `peers` in Cargo's target folder.
+///
+/// Needs Go (its modules download themselves), 8 GB of memory, and three quarters of an hour of a quiet machine.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Arguments {
+    /// 500 objects, one round: does every program do all the work? The figures mean nothing.
+    #[arg(long)]
+    smoke: bool,
+
+    /// Only scenarios whose name holds this: cold start, churn, latency, burst, failing, reconnect, kinds, queue.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+
+    /// How many rounds (default 3).
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+
+    /// How many pods (default 20,000).
+    #[arg(long, value_name = "N")]
+    pods: Option<usize>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let signals = Signals::catch()?;
+    let target = Metadata::read()?.target_directory;
+    let out = target.join("peers");
+    fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
+    let built = signals.run(cargo().args(["build", "--release", "--package", "kubehandler-peers", "--bins"]))?;
+    if !built.success() {
+        return Ok(exit_code(built));
+    }
+    if !signals.arrived() {
+        build_go(&out, &signals)?;
+    }
+    if signals.arrived() {
+        bail!("interrupted while the programs were built");
+    }
+    let mut conductor = Command::new(target.join("release").join("kubehandler-peers"));
+    conductor.current_dir(root()).arg("--go-programs").arg(&out).arg("--out").arg(&out).args(flags(arguments));
+    conductor.arg("--command").arg(command(env::args().skip(1)));
+    Ok(exit_code(signals.run(&mut conductor)?))
+}
+
+/// Builds the Go programs into this folder.
+fn build_go(out: &Path, signals: &Signals) -> anyhow::Result<()> {
+    // The trailing slash makes Go treat it as a folder.
+    let mut build = Command::new("go");
+    build.args(["build", "-mod=readonly", "-buildvcs=false", "-o"]).arg(out.join("")).args(GO_PROGRAMS);
+    build.current_dir(root().join("benches/peers/go"));
+    match signals.run(&mut build) {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => bail!("go build failed ({status}): its messages are above"),
+        Err(error) if is_missing(&error) => bail!(
+            "the Go toolchain is missing: the control plane, client-go and controller-runtime are built with it. Install Go 1.21 or \
+             newer (`apt-get install golang-go`, `brew install go`, or https://go.dev/dl/) so that `go version` works; Go fetches \
+             the exact version it needs by itself"
+        ),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    error.root_cause().downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+/// What the conductor takes as it is.
+fn flags(arguments: &Arguments) -> Vec<String> {
+    let Arguments { smoke, only, rounds, pods } = arguments;
+    let mut flags: Vec<String> = smoke.then(|| "--smoke".to_owned()).into_iter().collect();
+    let (rounds, pods) = (rounds.map(|it| it.to_string()), pods.map(|it| it.to_string()));
+    for (flag, value) in [("--only", only), ("--rounds", &rounds), ("--pods", &pods)] {
+        flags.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
+    }
+    flags
+}
+
+/// What the user typed, for the results.
+fn command(arguments: impl Iterator<Item = String>) -> String {
+    let quoted = |text: String| if text.contains(' ') { format!("\"{text}\"") } else { text };
+    ["cargo".to_owned(), "xtask".to_owned()].into_iter().chain(arguments.map(quoted)).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_passed_on_and_the_command_can_be_typed_again() {
+        let arguments = Arguments { smoke: true, only: Some("cold start".to_owned()), rounds: Some(2), pods: None };
+        assert_eq!(flags(&arguments), ["--smoke", "--only", "cold start", "--rounds", "2"]);
+        let typed = ["peers", "--only", "cold start"].map(str::to_owned).into_iter();
+        assert_eq!(command(typed), "cargo xtask peers --only \"cold start\"");
+    }
+}
