@@ -9,7 +9,7 @@ use kubehandler_peers::checksum::Sum;
 use crate::child::{Child, Programs, Unsupported, sum};
 use crate::options::Scale;
 use crate::results::Row;
-use crate::subject::Subject;
+use crate::subject::{self, Subject};
 use crate::time;
 
 /// How often a program is asked what it sees. Looking costs it time, too.
@@ -53,6 +53,11 @@ impl Bench {
             }
         }
         Ok(rows)
+    }
+
+    /// Who takes part where the way of listing does not matter.
+    pub(crate) fn controllers(&self) -> Vec<Subject> {
+        if self.scale.all_variants { subject::controllers() } else { subject::programs() }
     }
 
     /// Starts a program and waits until it is ready.

@@ -41,6 +41,8 @@ pub(crate) struct Options {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
     pub(crate) rounds: usize,
+    /// Whether every scenario has all variants of every controller, or one of each.
+    pub(crate) all_variants: bool,
     pub(crate) pods: usize,
     /// A smaller number of pods, to see growth; none if there is nothing to be seen.
     pub(crate) fewer_pods: Option<usize>,
@@ -59,6 +61,7 @@ pub(crate) struct Scale {
 
 const FULL: Scale = Scale {
     rounds: 3,
+    all_variants: true,
     pods: 20_000,
     fewer_pods: Some(5_000),
     churn: (200, 60),
@@ -72,6 +75,7 @@ const FULL: Scale = Scale {
 
 const SMOKE: Scale = Scale {
     rounds: 1,
+    all_variants: false,
     pods: 500,
     fewer_pods: None,
     churn: (100, 2),

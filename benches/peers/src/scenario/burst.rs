@@ -39,7 +39,7 @@ pub(crate) async fn run(bench: &Bench, server: &Server, tables: &mut Vec<Table>)
             .extend([("quiet", quiet), ("writing", took), ("growth", growth)].map(|(name, it)| (name.to_owned(), it)));
         anyhow::Ok(report)
     };
-    let rows = bench.by_turns(bench.scale.rounds, &subject::controllers(), one).await?;
+    let rows = bench.by_turns(bench.scale.rounds, &bench.controllers(), one).await?;
     tables.push(Table {
         title: format!("Burst, {changes} changes of {keys} ConfigMaps, a handler of 5 ms"),
         explanation: "Two workers: as many calls as fit into the time are made, each with the newest state. Quiet: from the last write's \

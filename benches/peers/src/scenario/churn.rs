@@ -32,7 +32,7 @@ pub(crate) async fn run(bench: &Bench, server: &Server, tables: &mut Vec<Table>)
     let listed = all.list_metadata(&ListParams::default()).await?;
     let pods: Vec<(String, String)> =
         listed.items.iter().map(|pod| (pod.namespace().unwrap_or_default(), pod.name_any())).collect();
-    let mut subjects = subject::controllers();
+    let mut subjects = bench.controllers();
     subjects.push(subject::reflector());
     let one = async |subject: &Subject| {
         let truth = Truth::of(&all).await?;

@@ -40,7 +40,7 @@ pub(crate) async fn run(bench: &Bench, server: &Server, tables: &mut Vec<Table>)
         report.insert("deleted".to_owned(), f64::from(deleted));
         anyhow::Ok(report)
     };
-    let rows = bench.by_turns(bench.scale.rounds, &subject::controllers(), one).await?;
+    let rows = bench.by_turns(bench.scale.rounds, &bench.controllers(), one).await?;
     tables.push(Table {
         title: format!("Failing handler, {objects} ConfigMaps, a tenth of which fails three times"),
         explanation: format!(

@@ -21,7 +21,7 @@ pub(crate) async fn run(bench: &Bench, server: &Server, tables: &mut Vec<Table>)
         figures.insert("idle".to_owned(), busy);
         anyhow::Ok(figures)
     };
-    let mut subjects = subject::controllers();
+    let mut subjects = bench.controllers();
     subjects.retain(|subject| subject.task.kind != Kind::Controller);
     subjects.insert(1, subject::reflector());
     let rows = bench.by_turns(bench.scale.rounds, &subjects, one).await?;

@@ -39,7 +39,7 @@ pub(crate) async fn run(bench: &Bench, server: &Server, tables: &mut Vec<Table>)
         ensure!(lagged.to_string() == creations.to_string(), "{lagged} of {creations} creations were handled");
         anyhow::Ok(report)
     };
-    let rows = bench.by_turns(bench.scale.rounds, &subject::controllers(), one).await?;
+    let rows = bench.by_turns(bench.scale.rounds, &bench.controllers(), one).await?;
     tables.push(Table {
         title: format!("Create to handler, {creations} ConfigMaps one after the other"),
         explanation: "From just before the request until the handler is called.".to_owned(),

@@ -32,7 +32,7 @@ const RETRY: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run(bench: &Bench, server: &mut Server, tables: &mut Vec<Table>) -> anyhow::Result<()> {
     let (survivors, patience) = (bench.scale.survivors, bench.scale.patience);
-    let subjects = subject::controllers();
+    let subjects = bench.controllers();
     let rows = bench.by_turns(bench.scale.rounds, &subjects, async |subject: &Subject| {
         let maps = Maps::fresh(&server.client, "reconnect").await?;
         maps.create_all(names(survivors)).await?;
