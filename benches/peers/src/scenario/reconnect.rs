@@ -72,14 +72,15 @@ pub(crate) async fn run(bench: &Bench, server: &mut Server, tables: &mut Vec<Tab
         explanation: format!(
             "What the server sends in the last {GAP:?} of its life is lost on the way, so that there is something to find out. Counted \
              from the server's readiness; what was due while it was away is written first. Caught up: the handler has seen what there is; \
-             a dash stands for who had not after {patience:?}, though nothing changed any more. Deletions told are compared with those \
+             a dash stands for who had not after {patience:?}, though nothing changed any more; \
+             missing are those that it knows nothing of, not those of which it knows an old version only. Deletions told are compared with those \
              made, each of an object that the handler knew; one that was made anew at once counts, too. A queue of keys alone cannot \
              tell the two lives of a key apart, and kube-rs tells of no deletion."
         ),
         columns: vec![
             shown("written", "all written", Unit::Seconds),
             column("caught up", "caught up", Unit::Seconds),
-            shown("unseen", "objects never seen", Unit::Count),
+            shown("unseen", "objects missing", Unit::Count),
             shown("lists", "lists", Unit::Count),
             column("bytes", "received", Unit::Megabytes),
             shown("calls", "calls", Unit::Count),
