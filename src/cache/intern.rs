@@ -9,7 +9,7 @@
 //! 1. Two equal values in a table are one allocation, wherever they were read.
 //! 2. What nobody uses any more is forgotten, at the latest when the table has doubled since it was last swept.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
@@ -38,9 +38,9 @@ impl<T: ?Sized> Default for Table<T> {
 }
 
 impl<T: Hash + Eq + ?Sized> Table<T> {
-    /// The allocation in use that equals `value`, or one made of it.
-    fn share<'a, V: Into<Arc<T>> + AsRef<T> + 'a>(&mut self, value: V) -> Arc<T> {
-        if let Some(held) = self.held.get(value.as_ref()) {
+    /// The allocation in use that equals `value`, or the one that `make` makes of it.
+    fn share<V: Borrow<T>>(&mut self, value: V, make: impl FnOnce(V) -> Arc<T>) -> Arc<T> {
+        if let Some(held) = self.held.get(value.borrow()) {
             return Arc::clone(held);
         }
         if self.held.len() >= self.sweep_at {
@@ -48,7 +48,7 @@ impl<T: Hash + Eq + ?Sized> Table<T> {
             self.held.shrink_to(self.held.len() * 2);
             self.sweep_at = (self.held.len() * 2).max(SWEPT_MIN);
         }
-        let value: Arc<T> = value.into();
+        let value = make(value);
         self.held.insert(Arc::clone(&value));
         value
     }
@@ -74,15 +74,18 @@ impl Interner {
         let (mut common, mut own) = (Vec::new(), Vec::new());
         for (key, value) in labels {
             if value == name {
-                common.push((self.texts.share(key), None));
+                common.push((self.texts.share(key, Arc::from), None));
             } else if self.is_common(&key, &value) {
-                common.push((self.texts.share(key), Some(self.texts.share(value))));
+                common.push((self.texts.share(key, Arc::from), Some(self.texts.share(value, Arc::from))));
             } else {
                 own.push((key, value));
             }
         }
-        common.shrink_to_fit();
-        Labels::new(self.labels.share(common), &own)
+        let kept = |mut labels: Vec<CommonLabel>| {
+            labels.shrink_to_fit();
+            Arc::new(labels)
+        };
+        Labels::new(self.labels.share(common, kept), &own)
     }
 
     /// Whether a label is not this object's alone, as far as can be told: its value is in use, or it was met lately.
@@ -103,22 +106,7 @@ impl Interner {
 
     /// `links`, held once.
     pub(super) fn links(&mut self, links: Links) -> Arc<Links> {
-        self.links.share(Boxed(links))
-    }
-}
-
-/// Lends what it owns, as [`Table::share`] wants it.
-struct Boxed(Links);
-
-impl AsRef<Links> for Boxed {
-    fn as_ref(&self) -> &Links {
-        &self.0
-    }
-}
-
-impl From<Boxed> for Arc<Links> {
-    fn from(boxed: Boxed) -> Self {
-        Self::new(boxed.0)
+        self.links.share(links, Arc::new)
     }
 }
 

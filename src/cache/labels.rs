@@ -9,8 +9,8 @@ use crate::sync::Arc;
 /// Between the texts of [`Labels::own`].
 const END: char = '\0';
 
-/// A label that others have as well: its key and its value, or `None` for a value that is the object's own name. What a name or a
-/// number among replicas is repeated in, is most often the name: of a node, a namespace, a pod of a set.
+/// A label that others have as well: its key and its value, or `None` where that is the object's name, whatever it is: nodes, namespaces and
+/// the pods of a set have such a label.
 pub(super) type CommonLabel = (Arc<str>, Option<Arc<str>>);
 
 /// Labels of one object, whose name they have to be told.
