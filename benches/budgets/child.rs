@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, ensure};
 use tokio::runtime::Builder;
 
-use super::task::{By, Figures, TASK, Task, tell};
+use super::beginning::Figures;
+use super::task::{By, TASK, Task, tell};
 use super::{floor, peer, start, work};
 
 /// Measures in a child process. The library's start has a program that can do nothing else, as a controller is one: the pages of

@@ -1,6 +1,6 @@
 //! What the comparison cannot go below: reading the same bytes and dropping them; scanning and compressing them.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -12,14 +12,15 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use zstd_safe::{CCtx, compress_bound};
 
+use super::beginning::{Figures, figures};
 use super::connect::client;
 use super::process;
 use super::read::read;
 use super::replay::Replay;
-use super::task::{Figures, Mode, figures};
+use super::task::Mode;
 
 /// Reads the list in a spawned task, as a controller would, and drops it.
-pub(crate) async fn read_list(kubeconfig: &PathBuf, mode: Mode) -> anyhow::Result<Figures> {
+pub(crate) async fn read_list(kubeconfig: &Path, mode: Mode) -> anyhow::Result<Figures> {
     let client = client(kubeconfig).await?;
     let (cpu, begun) = (process::cpu()?, Instant::now());
     let bytes = tokio::spawn(async move { read(&client, mode, "application/json", "identity").await }).await??;
@@ -35,7 +36,7 @@ struct List<'a> {
 
 /// The time that scanning each item (`serde_json`'s `IgnoredAny`) and compressing it (zstd, level 3, without a dictionary)
 /// takes, one after the other, all at hand.
-pub(crate) async fn scan_and_compress(kubeconfig: &PathBuf) -> anyhow::Result<Figures> {
+pub(crate) async fn scan_and_compress(kubeconfig: &Path) -> anyhow::Result<Figures> {
     let client = client(kubeconfig).await?;
     let request = Request::get("/api/v1/pods").header("accept", "application/json").body(Body::empty())?;
     let list = client.send(request).await?.into_body().collect().await?.to_bytes();

@@ -1,6 +1,6 @@
 //! kube-rs on the same ground: its reflector and its bare watcher.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -11,14 +11,14 @@ use kube_runtime::watcher::{self, Event};
 use kube_runtime::{WatchStreamExt as _, reflector, watcher as watch};
 use tokio::sync::mpsc;
 
+use super::beginning::{Beginning, Figures, figures, started};
 use super::connect::client;
 use super::process;
 use super::replay::Replay;
 use super::start::create_and_wait;
-use super::task::{Beginning, Figures, figures, started};
 
 /// Runs a reflector until its store is ready.
-pub(crate) async fn until_ready(kubeconfig: &PathBuf, strip: bool) -> anyhow::Result<Figures> {
+pub(crate) async fn until_ready(kubeconfig: &Path, strip: bool) -> anyhow::Result<Figures> {
     let pods: Api<Pod> = Api::all(client(kubeconfig).await?);
     let beginning = Beginning::now()?;
     let (store, writer) = reflector::store::<Pod>();
@@ -35,7 +35,7 @@ pub(crate) async fn until_ready(kubeconfig: &PathBuf, strip: bool) -> anyhow::Re
 }
 
 /// How long until a bare watcher has what was created.
-pub(crate) async fn latency(kubeconfig: &PathBuf, creations: usize) -> anyhow::Result<Figures> {
+pub(crate) async fn latency(kubeconfig: &Path, creations: usize) -> anyhow::Result<Figures> {
     let client = client(kubeconfig).await?;
     let config = watcher::Config::default().labels(&format!("round={}", std::process::id()));
     let mut stream = watch(Api::<ConfigMap>::namespaced(client.clone(), "default"), config).boxed();

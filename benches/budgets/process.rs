@@ -1,7 +1,7 @@
 //! What a process has used, as the kernel counts it, and the time that it takes: the only place here that waits.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -18,7 +18,7 @@ pub(crate) fn peak() -> anyhow::Result<u64> {
 }
 
 /// How often a thread of this process has gone to sleep and was woken.
-pub(crate) fn wake_ups() -> anyhow::Result<u64> {
+fn wake_ups() -> anyhow::Result<u64> {
     let mut total = 0;
     for task in fs::read_dir("/proc/self/task")? {
         let switches = kernel::status(task?.path().join("status"), "voluntary_ctxt_switches");
@@ -36,6 +36,15 @@ pub(crate) fn cpu() -> anyhow::Result<f64> {
         |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).context("an odd /proc/self/stat");
     // A hundred a second, on every architecture that Rust's tier one has.
     Ok((ticks(11)? + ticks(12)?) as f64 / 100.0)
+}
+
+/// Wake-ups and CPU seconds, each a second, over this time.
+pub(crate) async fn at_rest(time: Duration) -> anyhow::Result<(f64, f64)> {
+    let (begun, woken, used) = (Instant::now(), wake_ups()?, cpu()?);
+    passes(time).await;
+    let seconds = begun.elapsed().as_secs_f64();
+    // A thread that has ended meanwhile takes its count with it.
+    Ok((wake_ups()?.saturating_sub(woken) as f64 / seconds, (cpu()? - used) / seconds))
 }
 
 /// Lets time pass.

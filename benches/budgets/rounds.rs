@@ -6,12 +6,13 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use tokio::runtime::Builder;
 
+use super::beginning::Figures;
 use super::child::measure;
 use super::fill;
 use super::report::Budget::{AtMost, Free, Gate};
 use super::report::{Report, median};
 use super::server::Server;
-use super::task::{By, Figures, Mode, Reads, Task};
+use super::task::{By, Mode, Reads, Task};
 
 const MB: f64 = 1e6;
 

@@ -1,7 +1,7 @@
 //! The library on a server: from its start until all is handled, and from a creation to its handler.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -15,9 +15,10 @@ use kubehandler::{
 };
 use tokio::sync::mpsc;
 
+use super::beginning::{Beginning, Figures, figures, started};
 use super::connect::client;
 use super::process;
-use super::task::{Beginning, Figures, Mode, Reads, figures, started};
+use super::task::{Mode, Reads};
 
 const WORKERS: usize = 2;
 
@@ -30,7 +31,7 @@ fn config(mode: Mode) -> InformerConfig {
 }
 
 /// Runs a loop until each of `pods` pods had its `add`, and looks at the process a second later.
-pub(crate) async fn start(kubeconfig: &PathBuf, mode: Mode, reads: Reads, pods: usize) -> anyhow::Result<Figures> {
+pub(crate) async fn start(kubeconfig: &Path, mode: Mode, reads: Reads, pods: usize) -> anyhow::Result<Figures> {
     let informers = InformerFactory::new(client(kubeconfig).await?);
     match reads {
         Reads::Key => handle(informers.configured::<Pod>(config(mode)), pods, |_| Ok(())).await,
@@ -75,7 +76,7 @@ where
 }
 
 /// Creates `ConfigMaps` one after the other: how long until the handler is called with each.
-pub(crate) async fn latency(kubeconfig: &PathBuf, creations: usize) -> anyhow::Result<Figures> {
+pub(crate) async fn latency(kubeconfig: &Path, creations: usize) -> anyhow::Result<Figures> {
     let client = client(kubeconfig).await?;
     let config = InformerConfig::new().namespace("default").label_selector(format!("round={}", std::process::id()));
     let (called, calls) = mpsc::unbounded_channel();

@@ -1,18 +1,13 @@
 //! What a process of its own is to measure, and what it says of it: asked by the environment, told by its last line.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::process;
+use super::beginning::Figures;
 
 /// Holds the task, as JSON.
 pub(crate) const TASK: &str = "KUBEHANDLER_BUDGETS_TASK";
-
-/// What came of it, by name. Times are in seconds, sizes in bytes.
-pub(crate) type Figures = BTreeMap<String, f64>;
 
 /// How the list is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,35 +71,4 @@ pub(crate) fn asked() -> Option<Task> {
 pub(crate) fn tell(figures: &Figures) -> anyhow::Result<()> {
     println!("{}", serde_json::to_string(figures)?);
     Ok(())
-}
-
-/// What a start took that has just come to its end, and the memory a second later. `of` is what was there when it began.
-pub(crate) async fn started(of: Beginning) -> anyhow::Result<Figures> {
-    let (seconds, cpu) = (of.at.elapsed().as_secs_f64(), process::cpu()? - of.cpu);
-    process::passes(Duration::from_secs(1)).await;
-    Ok(figures([
-        ("seconds", seconds),
-        ("cpu", cpu),
-        ("before", of.resident as f64),
-        ("resident", process::resident()? as f64),
-        ("peak", process::peak()? as f64),
-    ]))
-}
-
-/// What a process had used when a start began.
-pub(crate) struct Beginning {
-    resident: u64,
-    cpu: f64,
-    at: Instant,
-}
-
-impl Beginning {
-    pub(crate) fn now() -> anyhow::Result<Self> {
-        Ok(Self { resident: process::resident()?, cpu: process::cpu()?, at: Instant::now() })
-    }
-}
-
-/// Figures from pairs.
-pub(crate) fn figures<const N: usize>(pairs: [(&str, f64); N]) -> Figures {
-    pairs.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect()
 }

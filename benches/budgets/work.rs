@@ -8,8 +8,9 @@ use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kubehandler::{CancellationToken, DefaultHandler, EventLoop, HandlerFuncs, InformerConfig, InformerFactory};
 
+use super::beginning::{Figures, figures};
 use super::replay::Replay;
-use super::task::{Figures, figures};
+
 use super::{pods, process, start};
 
 /// Runs a loop whose informer gets so many changes: the CPU for each, and what became of the memory between the first tenth
@@ -129,13 +130,8 @@ pub(crate) async fn idle(informers: usize, seconds: u64) -> anyhow::Result<Figur
         process::passes(Duration::from_millis(5)).await;
     }
     process::passes(Duration::from_secs(2)).await;
-    let (wake_ups, cpu) = (process::wake_ups()?, process::cpu()?);
-    process::passes(Duration::from_secs(seconds)).await;
-    let each_second = |total: f64| total / seconds as f64;
-    let figures = figures([
-        ("wake-ups", each_second((process::wake_ups()? - wake_ups) as f64)),
-        ("cpu", each_second(process::cpu()? - cpu)),
-    ]);
+    let (wake_ups, cpu) = process::at_rest(Duration::from_secs(seconds)).await?;
+    let figures = figures([("wake-ups", wake_ups), ("cpu", cpu)]);
     cancel.cancel();
     run.await??;
     Ok(figures)

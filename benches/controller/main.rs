@@ -4,6 +4,8 @@
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people: three digits of them are printed")]
 
+#[path = "../budgets/beginning.rs"]
+mod beginning;
 #[path = "../budgets/connect.rs"]
 mod connect;
 #[path = "../queue/kernel.rs"]

@@ -31,6 +31,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     run_benches(arguments.smoke, &arguments.benches, &arguments.rest)
 }
 
+/// The flags that say what is measured: which part, on how many pods, in how many rounds.
+pub(crate) fn measured(only: Option<&str>, pods: Option<usize>, rounds: Option<usize>) -> impl Iterator<Item = String> {
+    let (pods, rounds) = (pods.map(|pods| pods.to_string()), rounds.map(|rounds| rounds.to_string()));
+    let flags = [("--only", only.map(str::to_owned)), ("--pods", pods), ("--rounds", rounds)];
+    flags.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?])).flatten()
+}
+
 /// Runs these benchmarks (none: all).
 pub(crate) fn run_benches(smoke: bool, chosen: &[String], rest: &[OsString]) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch()?;

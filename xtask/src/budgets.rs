@@ -35,12 +35,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut flags: Vec<OsString> = Vec::new();
-    let pods = arguments.pods.map(|pods| pods.to_string());
-    let rounds = arguments.rounds.map(|rounds| rounds.to_string());
-    for (flag, value) in [("--only", &arguments.only), ("--pods", &pods), ("--rounds", &rounds)] {
-        flags.extend(value.iter().flat_map(|value| [flag.into(), value.into()]));
-    }
+    let Arguments { only, pods, rounds, .. } = arguments;
+    let mut flags: Vec<OsString> = bench::measured(only.as_deref(), *pods, *rounds).map(Into::into).collect();
     flags.extend(arguments.streaming.then(|| "--streaming".into()));
     // The second is started by the first; by itself it does nothing.
     bench::run_benches(arguments.smoke, &["budgets", "controller"].map(str::to_owned), &flags)

@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
+use kubehandler_testcluster::Error;
+
 use crate::{
+    bench,
     cargo::{Metadata, cargo, root},
     signals::{Signals, exit_code},
 };
@@ -73,11 +76,7 @@ fn build_go(out: &Path, signals: &Signals) -> anyhow::Result<()> {
     match signals.run(&mut build) {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => bail!("go build failed ({status}): its messages are above"),
-        Err(error) if is_missing(&error) => bail!(
-            "the Go toolchain is missing: the control plane, client-go and controller-runtime are built with it. Install Go 1.21 or \
-             newer (`apt-get install golang-go`, `brew install go`, or https://go.dev/dl/) so that `go version` works; Go fetches \
-             the exact version it needs by itself"
-        ),
+        Err(error) if is_missing(&error) => bail!(Error::GoMissing),
         Err(error) => Err(error),
     }
 }
@@ -89,12 +88,8 @@ fn is_missing(error: &anyhow::Error) -> bool {
 /// What the conductor takes as it is.
 fn flags(arguments: &Arguments) -> Vec<String> {
     let Arguments { smoke, only, rounds, pods } = arguments;
-    let mut flags: Vec<String> = smoke.then(|| "--smoke".to_owned()).into_iter().collect();
-    let (rounds, pods) = (rounds.map(|it| it.to_string()), pods.map(|it| it.to_string()));
-    for (flag, value) in [("--only", only), ("--rounds", &rounds), ("--pods", &pods)] {
-        flags.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
-    }
-    flags
+    let smoke = smoke.then(|| "--smoke".to_owned());
+    smoke.into_iter().chain(bench::measured(only.as_deref(), *pods, *rounds)).collect()
 }
 
 /// What the user typed, for the results.

@@ -1,17 +1,18 @@
 //! What a program says: one line of JSON on its standard output.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::beginning;
+
 /// What came of something, by name. Times are in seconds, sizes in bytes.
-pub type Figures = BTreeMap<String, f64>;
+pub type Figures = beginning::Figures;
 
 /// Figures from pairs.
 #[must_use]
 pub fn figures<const N: usize>(pairs: [(&str, f64); N]) -> Figures {
-    pairs.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect()
+    beginning::figures(pairs)
 }
 
 /// One answer. The README tells which follows which command.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use kubehandler_peers::answer::Figures;
 use kubehandler_peers::checksum::Sum;
+use kubehandler_peers::task::Task;
 
 use crate::child::{Child, Programs, Unsupported, sum};
 use crate::options::Scale;
@@ -66,9 +67,10 @@ impl Bench {
         Child::start(&program, &subject.label, &subject.task, &self.programs.log).await
     }
 
-    /// As [`Self::start`], and what the program has handled is all that there is.
+    /// As [`Self::start`], which is when the program has handled all that there is: these names.
     pub(crate) async fn start_on(&self, subject: &Subject, names: Sum) -> anyhow::Result<(Child, Figures)> {
-        let (child, figures) = self.start(subject).await?;
+        let task = Task { expect: names.count, ..subject.task.clone() };
+        let (child, figures) = self.start(&Subject { task, ..subject.clone() }).await?;
         let handled = sum(&figures, "handled")?;
         ensure!(handled == names, "{} has handled {handled:?}, and there is {names:?}", subject.label);
         Ok((child, figures))

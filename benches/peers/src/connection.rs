@@ -11,19 +11,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use anyhow::Context as _;
 use http::{HeaderValue, Request, Uri, header::USER_AGENT};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::legacy::{self, Client as HyperClient};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use kube::client::{Body, ConfigExt as _, retry::RetryPolicy};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tower::retry::RetryLayer;
 use tower::{BoxError, Service, ServiceBuilder};
+
+use crate::connect::config;
 
 /// What came from the server, and how often it was asked for a list.
 #[derive(Clone, Debug, Default)]
@@ -44,12 +44,6 @@ impl Meter {
     pub fn lists(&self) -> f64 {
         self.lists.load(Ordering::Relaxed) as f64
     }
-}
-
-/// Where the server is.
-pub async fn config(kubeconfig: &Path) -> anyhow::Result<Config> {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).context("no kubeconfig")?;
-    Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
 }
 
 /// A client as kube's users have it.

@@ -15,7 +15,12 @@
 #![expect(clippy::cast_precision_loss, reason = "figures for people: counts far below 2^52")]
 
 pub mod answer;
+#[path = "../../budgets/beginning.rs"]
+mod beginning;
 pub mod checksum;
+#[path = "../../budgets/connect.rs"]
+#[expect(dead_code, reason = "the bytes of its client are not counted")]
+mod connect;
 pub mod connection;
 pub mod handler;
 #[path = "../../queue/kernel.rs"]

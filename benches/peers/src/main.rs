@@ -30,7 +30,6 @@ mod time;
 mod truth;
 
 use std::fs;
-use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use clap::Parser as _;
@@ -72,8 +71,7 @@ async fn conduct(options: &Options) -> anyhow::Result<()> {
         on_pods(options, &bench, &mut results).await?;
     }
     on_maps(options, &bench, &mut results.tables).await?;
-    if options.is_chosen(queue::NAME) {
-        begin(queue::NAME);
+    if options.begins(queue::NAME) {
         queue::run(&bench, &mut results.tables).await?;
     }
     ensure!(!results.tables.is_empty(), "no scenario's name holds what --only asks for");
@@ -83,22 +81,20 @@ async fn conduct(options: &Options) -> anyhow::Result<()> {
 /// The scenarios on many pods, the fewer ones first: they are part of all.
 async fn on_pods(options: &Options, bench: &Bench, results: &mut Results) -> anyhow::Result<()> {
     let server = Server::start().await?;
-    let (pods, starts) = (bench.scale.pods, options.is_chosen(cold_start::NAME));
-    let fewer = bench.scale.fewer_pods.filter(|_| starts).unwrap_or_default();
+    let pods = bench.scale.pods;
+    let fewer = bench.scale.fewer_pods.filter(|_| options.is_chosen(cold_start::NAME)).unwrap_or_default();
     server.make_namespaces().await?;
     if fewer > 0 {
         server.fill(0, fewer, pods).await?;
-        begin(cold_start::NAME);
+        options.begins(cold_start::NAME);
         cold_start::fewer(bench, &server, &mut results.tables).await?;
     }
     server.fill(fewer, pods, pods).await?;
     results.seed = Some(Seed::look(&server.client, pods).await?);
-    if starts {
-        begin(cold_start::NAME);
+    if options.begins(cold_start::NAME) {
         cold_start::all(bench, &server, &mut results.tables).await?;
     }
-    if options.is_chosen(churn::NAME) {
-        begin(churn::NAME);
+    if options.begins(churn::NAME) {
         churn::run(bench, &server, &mut results.tables).await?;
     }
     Ok(())
@@ -111,35 +107,25 @@ async fn on_maps(options: &Options, bench: &Bench, tables: &mut Vec<Table>) -> a
         return Ok(());
     }
     let mut server = Server::start().await?;
-    if options.is_chosen(kinds::NAME) {
-        begin(kinds::NAME);
+    if options.begins(kinds::NAME) {
         kinds::run(bench, &server, tables).await?;
     }
-    if options.is_chosen(latency::NAME) {
-        begin(latency::NAME);
+    if options.begins(latency::NAME) {
         latency::run(bench, &server, tables).await?;
     }
-    if options.is_chosen(burst::NAME) {
-        begin(burst::NAME);
+    if options.begins(burst::NAME) {
         burst::run(bench, &server, tables).await?;
     }
-    if options.is_chosen(failing::NAME) {
-        begin(failing::NAME);
+    if options.begins(failing::NAME) {
         failing::run(bench, &server, tables).await?;
     }
-    if options.is_chosen(reconnect::NAME) {
-        begin(reconnect::NAME);
+    if options.begins(reconnect::NAME) {
         reconnect::run(bench, &mut server, tables).await?;
     }
     Ok(())
 }
 
-fn begin(scenario: &str) {
-    eprintln!("peers: {scenario}");
-}
-
 fn write(options: &Options, results: &Results) -> anyhow::Result<()> {
-    let begun = Instant::now();
     let mut text = results.facts.markdown();
     text.extend(results.seed.as_ref().map(Seed::markdown));
     text.extend(results.tables.iter().map(markdown::table));
@@ -147,6 +133,6 @@ fn write(options: &Options, results: &Results) -> anyhow::Result<()> {
     fs::write(&markdown, &text)?;
     fs::write(&json, serde_json::to_vec_pretty(results)?)?;
     println!("{text}");
-    eprintln!("peers: {} and {} written in {:.0?}", markdown.display(), json.display(), begun.elapsed());
+    eprintln!("peers: {} and {} written", markdown.display(), json.display());
     Ok(())
 }

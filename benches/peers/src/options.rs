@@ -102,4 +102,13 @@ impl Options {
     pub(crate) fn is_chosen(&self, scenario: &str) -> bool {
         self.only.as_ref().is_none_or(|part| scenario.contains(part.as_str()))
     }
+
+    /// As [`Self::is_chosen`], and says that it begins.
+    pub(crate) fn begins(&self, scenario: &str) -> bool {
+        let chosen = self.is_chosen(scenario);
+        if chosen {
+            eprintln!("peers: {scenario}");
+        }
+        chosen
+    }
 }

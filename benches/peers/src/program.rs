@@ -16,10 +16,7 @@ use crate::handler::Handler;
 use crate::process;
 use crate::record::Record;
 use crate::task::{Task, What, asked};
-use crate::usage::{Usage, idle};
-
-/// How long a program stands still before its memory is read.
-const SETTLING: Duration = Duration::from_secs(1);
+use crate::usage::{Start, Usage};
 
 /// Can tell what it knows, as long as it lives.
 pub trait Running: Send {
@@ -27,6 +24,19 @@ pub trait Running: Send {
     fn handled(&self) -> Sum;
     /// What is believed to exist.
     fn view(&self) -> Sum;
+}
+
+/// Informers without a handler: nothing is handled.
+pub struct Unhandled;
+
+impl Running for Unhandled {
+    fn handled(&self) -> Sum {
+        Sum::default()
+    }
+
+    fn view(&self) -> Sum {
+        Sum::default()
+    }
 }
 
 /// What a program does with its task.
@@ -62,23 +72,12 @@ pub fn run(program: &impl Program) -> anyhow::Result<()> {
 
 async fn perform(program: &impl Program, task: &Task) -> anyhow::Result<()> {
     let (meter, record) = (Meter::default(), Arc::new(Record::new(task.expect)));
-    let (before, begun) = (Usage::now()?, Instant::now());
+    let start = Start::now()?;
     let handler = Handler { does: task.handler, record: Arc::clone(&record) };
     let running = program.start(task, client(&task.kubeconfig, &meter).await?, handler).await?;
-    let (seconds, cpu) = (begun.elapsed().as_secs_f64(), Usage::now()?.cpu - before.cpu);
-    process::passes(SETTLING).await;
-    let (settled, done) = (Usage::now()?, running.handled());
-    let ready = figures([
-        ("seconds", seconds),
-        ("cpu", cpu),
-        ("before", before.resident),
-        ("resident", settled.resident),
-        ("peak", settled.peak),
-        ("bytes", meter.bytes()),
-        ("lists", meter.lists()),
-        ("handled", done.count as f64),
-        ("checksum", f64::from(done.checksum)),
-    ]);
+    let mut ready = start.ended(&meter).await?;
+    let done = running.handled();
+    ready.extend(figures([("handled", done.count as f64), ("checksum", f64::from(done.checksum))]));
     Answer::Ready { figures: ready }.say()?;
     answer_commands(running.as_ref(), &record, &meter).await
 }
@@ -115,7 +114,7 @@ async fn answer_commands(running: &dyn Running, record: &Record, meter: &Meter) 
                 Answer::View { figures }
             }
             ["idle", seconds] => {
-                let (wake_ups, cpu) = idle(Duration::from_secs_f64(seconds.parse()?)).await?;
+                let (wake_ups, cpu) = process::at_rest(Duration::from_secs_f64(seconds.parse()?)).await?;
                 Answer::Idle { figures: figures([("wake-ups", wake_ups), ("cpu", cpu)]) }
             }
             _ => bail!("no such command: {line:?}"),

@@ -91,6 +91,12 @@ pub fn unix_nanoseconds() -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Seconds of Unix time.
+#[must_use]
+pub fn unix_seconds() -> f64 {
+    unix_nanoseconds() as f64 / 1e9
+}
+
 impl Record {
     /// A record that waits for so many distinct keys.
     #[must_use]
@@ -150,7 +156,7 @@ impl Record {
         memory.present = false;
         memory.running -= 1;
         counters.failed += 1;
-        counters.last = unix_nanoseconds() as f64 / 1e9;
+        counters.last = unix_seconds();
     }
 
     /// The call succeeded.
@@ -182,7 +188,7 @@ impl Record {
             }
         }
         memory.running -= 1;
-        counters.last = unix_nanoseconds() as f64 / 1e9;
+        counters.last = unix_seconds();
     }
 
     /// The distinct keys handled so far.

@@ -1,6 +1,6 @@
 //! The server that everybody is measured against.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -33,12 +33,12 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let cluster = block_in_place(|| Cluster::builder().start())?;
-        let client = connect::client(&cluster.kubeconfig().to_owned()).await.context("cannot reach the server")?;
+        let client = connect::client(cluster.kubeconfig()).await.context("cannot reach the server")?;
         Ok(Self { cluster, client })
     }
 
-    pub(crate) fn kubeconfig(&self) -> PathBuf {
-        self.cluster.kubeconfig().to_owned()
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        self.cluster.kubeconfig()
     }
 
     /// Kills the API server.

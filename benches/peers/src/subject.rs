@@ -1,6 +1,6 @@
 //! Who is measured: a program and the task that makes it one variant of itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kubehandler_peers::task::{Content, Does, Kind, Mode, Task, What};
 
@@ -68,10 +68,10 @@ impl Subject {
         Self { peer, label, task }
     }
 
-    /// The same on other objects.
-    pub(crate) fn on(&self, what: What, namespace: Option<&str>, expect: usize, handler: Does) -> Self {
-        let namespace = namespace.map(str::to_owned);
-        Self { task: Task { what, namespace, expect, handler, ..self.task.clone() }, ..self.clone() }
+    /// The same on objects of this server.
+    pub(crate) fn on(&self, kubeconfig: &Path, what: What, namespace: Option<&str>, handler: Does) -> Self {
+        let (kubeconfig, namespace) = (kubeconfig.to_owned(), namespace.map(str::to_owned));
+        Self { task: Task { kubeconfig, what, namespace, handler, ..self.task.clone() }, ..self.clone() }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What this process has used, as the kernel counts it.
 
-use std::time::{Duration, Instant};
-
+use crate::answer::Figures;
+use crate::beginning::{Beginning, figures, started};
+use crate::connection::Meter;
 use crate::process;
 
 /// Seconds of CPU so far, user and system, and bytes of memory that are resident now and at most.
@@ -22,12 +23,19 @@ impl Usage {
     }
 }
 
-/// Wake-ups and CPU seconds, each a second, over this time.
-pub async fn idle(time: Duration) -> anyhow::Result<(f64, f64)> {
-    let (begun, wake_ups, cpu) = (Instant::now(), process::wake_ups()?, process::cpu()?);
-    process::passes(time).await;
-    let seconds = begun.elapsed().as_secs_f64();
-    // A thread that has ended meanwhile takes its count with it.
-    let woken = process::wake_ups()?.saturating_sub(wake_ups);
-    Ok((woken as f64 / seconds, (process::cpu()? - cpu) / seconds))
+/// A start under way.
+pub struct Start(Beginning);
+
+impl Start {
+    /// It begins now.
+    pub fn now() -> anyhow::Result<Self> {
+        Ok(Self(Beginning::now()?))
+    }
+
+    /// It has just come to its end: what it took, and the memory a second later.
+    pub async fn ended(self, meter: &Meter) -> anyhow::Result<Figures> {
+        let mut taken = started(self.0).await?;
+        taken.extend(figures([("bytes", meter.bytes()), ("lists", meter.lists())]));
+        Ok(taken)
+    }
 }

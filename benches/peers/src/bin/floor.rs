@@ -1,11 +1,9 @@
 //! What no program can go below: the same list, read by a plain HTTP client and dropped.
 
-use std::time::{Duration, Instant};
-
-use kubehandler_peers::answer::{Answer, figures};
+use kubehandler_peers::answer::Answer;
 use kubehandler_peers::connection::{Meter, client, http2_client};
 use kubehandler_peers::task::{self, Content, Floor, asked};
-use kubehandler_peers::usage::{Usage, idle};
+use kubehandler_peers::usage::Start;
 use tokio::runtime::Builder;
 
 #[path = "../../../budgets/read.rs"]
@@ -17,8 +15,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn measure(floor: Floor) -> anyhow::Result<()> {
-    let meter = Meter::default();
-    let (before, begun) = (Usage::now()?, Instant::now());
+    let (meter, start) = (Meter::default(), Start::now()?);
     let client = if floor.http2 {
         http2_client(&floor.kubeconfig, &meter).await?
     } else {
@@ -33,17 +30,5 @@ async fn measure(floor: Floor) -> anyhow::Result<()> {
     // In a spawned task, as a controller would.
     let reading = tokio::spawn(async move { read::read(&client, floor.mode, accept, encoding).await });
     reading.await??;
-    let (seconds, cpu) = (begun.elapsed().as_secs_f64(), Usage::now()?.cpu - before.cpu);
-    idle(Duration::from_secs(1)).await?;
-    let settled = Usage::now()?;
-    let figures = figures([
-        ("seconds", seconds),
-        ("cpu", cpu),
-        ("before", before.resident),
-        ("resident", settled.resident),
-        ("peak", settled.peak),
-        ("bytes", meter.bytes()),
-        ("lists", meter.lists()),
-    ]);
-    Answer::Ready { figures }.say()
+    Answer::Ready { figures: start.ended(&meter).await? }.say()
 }

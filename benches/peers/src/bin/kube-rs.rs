@@ -20,7 +20,7 @@ use kube_runtime::{Controller, WatchStreamExt as _};
 use kubehandler_peers::checksum::Sum;
 use kubehandler_peers::handler::{self, Again, Handler};
 use kubehandler_peers::kinds::{Object, Visitor, visit_all};
-use kubehandler_peers::program::{self, Program, Running};
+use kubehandler_peers::program::{self, Program, Running, Unhandled};
 use kubehandler_peers::task::{Content, Kind, Mode, Task, What};
 
 fn main() -> anyhow::Result<()> {
@@ -184,18 +184,5 @@ async fn start_kinds(task: &Task, client: Client) -> anyhow::Result<Box<dyn Runn
     let mut kinds = Kinds { task, client, ready: Vec::new() };
     visit_all(&mut kinds)?;
     futures::future::try_join_all(kinds.ready).await?;
-    Ok(Box::new(Nothing))
-}
-
-/// Nothing is handled.
-struct Nothing;
-
-impl Running for Nothing {
-    fn handled(&self) -> Sum {
-        Sum::default()
-    }
-
-    fn view(&self) -> Sum {
-        Sum::default()
-    }
+    Ok(Box::new(Unhandled))
 }

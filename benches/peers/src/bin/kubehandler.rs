@@ -26,7 +26,7 @@ use kubehandler_peers::answer::{Figures, figures};
 use kubehandler_peers::checksum::Sum;
 use kubehandler_peers::handler::{self, Handler};
 use kubehandler_peers::kinds::{Object, Visitor, visit_all};
-use kubehandler_peers::program::{self, Program, Running};
+use kubehandler_peers::program::{self, Program, Running, Unhandled};
 use kubehandler_peers::record::Sight;
 use kubehandler_peers::task::{Content, Mode, Task, What};
 use kubehandler_peers::usage::Usage;
@@ -187,24 +187,11 @@ async fn start_kinds(task: &Task, informers: InformerFactory) -> anyhow::Result<
     let handle = kinds.event_loop.handle();
     run(kinds.event_loop, task.workers);
     ready(&handle).await;
-    Ok(Box::new(Nothing))
+    Ok(Box::new(Unhandled))
 }
 
 async fn ready(handle: &EventLoopHandle) {
     while !handle.is_ready() {
         tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
-/// Nothing is handled.
-struct Nothing;
-
-impl Running for Nothing {
-    fn handled(&self) -> Sum {
-        Sum::default()
-    }
-
-    fn view(&self) -> Sum {
-        Sum::default()
     }
 }

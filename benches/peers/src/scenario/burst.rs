@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::ensure;
 use futures::future::try_join_all;
+use kubehandler_peers::record::unix_seconds;
 use kubehandler_peers::task::{Does, What};
 
 use crate::bench::{Bench, sees};
@@ -12,7 +13,6 @@ use crate::maps::{AT_ONCE, Maps, names};
 use crate::results::{Table, Unit, column, shown};
 use crate::server::Server;
 use crate::subject::{self, Subject};
-use crate::time::unix_seconds;
 use crate::truth::Truth;
 
 pub(crate) const NAME: &str = "burst";
@@ -22,8 +22,7 @@ pub(crate) async fn run(bench: &Bench, server: &Server, tables: &mut Vec<Table>)
     let one = async |subject: &Subject| {
         let maps = Maps::fresh(&server.client, "burst").await?;
         maps.create_all(names(keys)).await?;
-        let mut subject = subject.on(What::ConfigMaps, Some(&maps.namespace), keys, Does::Busy);
-        subject.task.kubeconfig = server.kubeconfig();
+        let subject = subject.on(server.kubeconfig(), What::ConfigMaps, Some(&maps.namespace), Does::Busy);
         let (mut child, ready) = bench.start_on(&subject, Truth::of(&maps.api).await?.names).await?;
         child.mark().await?;
         let begun = Instant::now();

@@ -36,8 +36,7 @@ pub(crate) async fn run(bench: &Bench, server: &Server, tables: &mut Vec<Table>)
     subjects.push(subject::reflector());
     let one = async |subject: &Subject| {
         let truth = Truth::of(&all).await?;
-        let mut subject = subject.on(What::Pods, None, truth.names.count, Does::Object);
-        subject.task.kubeconfig = server.kubeconfig();
+        let subject = subject.on(server.kubeconfig(), What::Pods, None, Does::Object);
         let (mut child, ready) = bench.start_on(&subject, truth.names).await?;
         child.mark().await?;
         let changes = write(&server.client, &pods, rate, Duration::from_secs(seconds)).await?;

@@ -61,8 +61,7 @@ async fn starts(
 ) -> anyhow::Result<Table> {
     let truth = Truth::of(&Api::<Pod>::all(server.client.clone())).await?;
     let run = async |subject: &Subject| {
-        let mut subject = subject.on(What::Pods, None, truth.names.count, handler);
-        subject.task.kubeconfig = server.kubeconfig();
+        let subject = subject.on(server.kubeconfig(), What::Pods, None, handler);
         let (child, figures) = bench.start_on(&subject, truth.names).await?;
         child.end().await?;
         anyhow::Ok(figures)
@@ -116,7 +115,8 @@ async fn floors(bench: &Bench, server: &Server) -> anyhow::Result<Table> {
         for turn in 0..ways.len() {
             let which = (round + turn) % ways.len();
             let (label, floor) = &ways[which];
-            let figures = read(bench, label, &Floor { kubeconfig: server.kubeconfig(), ..floor.clone() }).await?;
+            let figures =
+                read(bench, label, &Floor { kubeconfig: server.kubeconfig().to_owned(), ..floor.clone() }).await?;
             if round >= warm_ups {
                 rows[which].rounds.push(figures);
             }

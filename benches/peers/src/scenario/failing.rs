@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kubehandler_peers::handler::{fails, key};
+use kubehandler_peers::record::unix_seconds;
 use kubehandler_peers::task::{Does, What};
 
 use crate::bench::{Bench, sees};
@@ -13,7 +14,7 @@ use crate::maps::{AT_ONCE, Maps, names};
 use crate::results::{Table, Unit, column, shown};
 use crate::server::Server;
 use crate::subject::{self, Subject};
-use crate::time::{self, unix_seconds};
+use crate::time;
 use crate::truth::Truth;
 
 pub(crate) const NAME: &str = "failing";
@@ -26,8 +27,7 @@ pub(crate) async fn run(bench: &Bench, server: &Server, tables: &mut Vec<Table>)
     let one = async |subject: &Subject| {
         let maps = Maps::fresh(&server.client, "failing").await?;
         maps.create("first").await?;
-        let mut subject = subject.on(What::ConfigMaps, Some(&maps.namespace), 1, Does::Failing);
-        subject.task.kubeconfig = server.kubeconfig();
+        let subject = subject.on(server.kubeconfig(), What::ConfigMaps, Some(&maps.namespace), Does::Failing);
         let (mut child, _) = bench.start_on(&subject, Truth::of(&maps.api).await?.names).await?;
         child.mark().await?;
         let deleted = write(&maps, objects).await?;

@@ -11,8 +11,7 @@ pub(crate) const NAME: &str = "kinds";
 
 pub(crate) async fn run(bench: &Bench, server: &Server, tables: &mut Vec<Table>) -> anyhow::Result<()> {
     let one = async |subject: &Subject| {
-        let mut subject = subject.on(What::Kinds, None, 0, Does::Object);
-        subject.task.kubeconfig = server.kubeconfig();
+        let subject = subject.on(server.kubeconfig(), What::Kinds, None, Does::Object);
         let (mut child, mut figures) = bench.start(&subject).await?;
         let mut idle = child.idle(bench.scale.idle_seconds).await?;
         child.end().await?;

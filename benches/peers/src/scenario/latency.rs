@@ -24,8 +24,7 @@ pub(crate) async fn run(bench: &Bench, server: &Server, tables: &mut Vec<Table>)
     let one = async |subject: &Subject| {
         let maps = Maps::fresh(&server.client, "latency").await?;
         maps.create("first").await?;
-        let mut subject = subject.on(What::ConfigMaps, Some(&maps.namespace), 1, Does::Object);
-        subject.task.kubeconfig = server.kubeconfig();
+        let subject = subject.on(server.kubeconfig(), What::ConfigMaps, Some(&maps.namespace), Does::Object);
         let (mut child, _) = bench.start_on(&subject, Truth::of(&maps.api).await?.names).await?;
         child.mark().await?;
         for name in names(creations) {

@@ -1,5 +1,7 @@
 //! The queue alone: no server.
 
+use std::path::Path;
+
 use kubehandler_peers::task::{Does, What};
 
 use crate::bench::Bench;
@@ -10,7 +12,7 @@ pub(crate) const NAME: &str = "queue";
 
 pub(crate) async fn run(bench: &Bench, tables: &mut Vec<Table>) -> anyhow::Result<()> {
     let one = async |subject: &Subject| {
-        let (child, figures) = bench.start(&subject.on(What::Queue, None, 0, Does::Key)).await?;
+        let (child, figures) = bench.start(&subject.on(Path::new(""), What::Queue, None, Does::Key)).await?;
         child.end().await?;
         anyhow::Ok(figures)
     };

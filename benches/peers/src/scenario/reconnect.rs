@@ -36,9 +36,8 @@ pub(crate) async fn run(bench: &Bench, server: &mut Server, tables: &mut Vec<Tab
     let rows = bench.by_turns(bench.scale.rounds, &subjects, async |subject: &Subject| {
         let maps = Maps::fresh(&server.client, "reconnect").await?;
         maps.create_all(names(survivors)).await?;
-        let mut subject = subject.on(What::ConfigMaps, Some(&maps.namespace), survivors, Does::Object);
-        let link = Link::open(&server.kubeconfig(), &server.cluster.url()).await?;
-        subject.task.kubeconfig.clone_from(&link.kubeconfig);
+        let link = Link::open(server.kubeconfig(), &server.cluster.url()).await?;
+        let subject = subject.on(&link.kubeconfig, What::ConfigMaps, Some(&maps.namespace), Does::Object);
         let (mut child, _) = bench.start_on(&subject, Truth::of(&maps.api).await?.names).await?;
         child.mark().await?;
         let writing = Writing::start(&maps, survivors);
