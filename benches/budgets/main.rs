@@ -10,6 +10,7 @@
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people: three digits of them are printed")]
 
+mod address;
 mod beginning;
 mod child;
 mod connect;

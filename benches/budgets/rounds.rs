@@ -6,8 +6,10 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use tokio::runtime::Builder;
 
+use super::address::Address;
 use super::beginning::Figures;
 use super::child::measure;
+use super::connect;
 use super::fill;
 use super::report::Budget::{AtMost, Free, Gate};
 use super::report::{Report, median};
@@ -57,7 +59,8 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> anyhow::Result<()> 
         runtime.block_on(async { fill::fill(&server.client().await?, options.pods).await })?;
         eprintln!("budgets: {} pods created in {:.0?}", options.pods, begun.elapsed());
         if report.is_chosen("start") || report.is_chosen("memory") {
-            starts(options, report, &server.kubeconfig)?;
+            let address = Address::of(runtime.block_on(connect::config(&server.kubeconfig))?);
+            starts(options, report, &server.kubeconfig, &address)?;
         }
         if report.is_chosen("latency") {
             latency(options, report, &server.kubeconfig)?;
@@ -89,9 +92,9 @@ fn one(figures: &Figures, name: &str) -> f64 {
 }
 
 /// The list until all is handled: time, CPU, memory; beside it the same list read and dropped, and kube-rs.
-fn starts(options: &Options, report: &mut Report, kubeconfig: &Path) -> anyhow::Result<()> {
+fn starts(options: &Options, report: &mut Report, kubeconfig: &Path, server: &Address) -> anyhow::Result<()> {
     let kubeconfig = kubeconfig.to_owned();
-    let task = |mode, reads| Task::Start { kubeconfig: kubeconfig.clone(), mode, reads, pods: options.pods };
+    let task = |mode, reads| Task::Start { server: server.clone(), mode, reads, pods: options.pods };
     // The first list after a fill warms the server up.
     measure(&Task::ReadList { kubeconfig: kubeconfig.clone(), mode: Mode::Unpaged })?;
     let pods = one(&measure(&Task::ScanAndCompress { kubeconfig: kubeconfig.clone() })?, "items");

@@ -15,6 +15,7 @@ use kubehandler::{
 };
 use tokio::sync::mpsc;
 
+use super::address::Address;
 use super::beginning::{Beginning, Figures, figures, started};
 use super::connect::client;
 use super::process;
@@ -31,8 +32,8 @@ fn config(mode: Mode) -> InformerConfig {
 }
 
 /// Runs a loop until each of `pods` pods had its `add`, and looks at the process a second later.
-pub(crate) async fn start(kubeconfig: &Path, mode: Mode, reads: Reads, pods: usize) -> anyhow::Result<Figures> {
-    let informers = InformerFactory::new(client(kubeconfig).await?);
+pub(crate) async fn start(server: Address, mode: Mode, reads: Reads, pods: usize) -> anyhow::Result<Figures> {
+    let informers = InformerFactory::new(server.client()?);
     match reads {
         Reads::Key => handle(informers.configured::<Pod>(config(mode)), pods, |_| Ok(())).await,
         Reads::Object => {

@@ -4,6 +4,9 @@
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people: three digits of them are printed")]
 
+#[path = "../budgets/address.rs"]
+#[expect(dead_code, reason = "it is told where the server is")]
+mod address;
 #[path = "../budgets/beginning.rs"]
 mod beginning;
 #[path = "../budgets/connect.rs"]
@@ -28,7 +31,7 @@ fn main() -> anyhow::Result<()> {
         println!("controller: nothing to do without the benchmark `budgets`");
         return Ok(());
     };
-    let Task::Start { kubeconfig, mode, reads, pods } = task else { bail!("no task of a controller: {task:?}") };
+    let Task::Start { server, mode, reads, pods } = task else { bail!("no task of a controller: {task:?}") };
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    task::tell(&runtime.block_on(start::start(&kubeconfig, mode, reads, pods))?)
+    task::tell(&runtime.block_on(start::start(server, mode, reads, pods))?)
 }
