@@ -15,7 +15,7 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
 use super::labels::{CommonLabel, Labels};
-use super::object::Links;
+use super::object::Standing;
 
 /// Tables are not swept before they hold so many.
 const SWEPT_MIN: usize = 256;
@@ -59,7 +59,7 @@ impl<T: Hash + Eq + ?Sized> Table<T> {
 pub(crate) struct Interner {
     texts: Table<str>,
     labels: Table<Vec<CommonLabel>>,
-    links: Table<Links>,
+    standing: Table<Standing>,
     // By a part of its hash, that of the label that was met last.
     met: Box<[u64]>,
 }
@@ -104,9 +104,9 @@ impl Interner {
         std::mem::replace(&mut self.met[slot], hash) == hash
     }
 
-    /// `links`, held once.
-    pub(super) fn links(&mut self, links: Links) -> Arc<Links> {
-        self.links.share(links, Arc::new)
+    /// `standing`, held once.
+    pub(super) fn standing(&mut self, standing: Standing) -> Arc<Standing> {
+        self.standing.share(standing, Arc::new)
     }
 }
 
@@ -137,8 +137,8 @@ mod tests {
         // The first of them met them all for the first time.
         assert!(all[2..].iter().all(|labels| labels.has_in_common_with(&all[1])));
         assert!(interner.labels.held.len() <= 2, "{}", interner.labels.held.len());
-        let links = |interner: &mut Interner| interner.links(Links::default());
-        assert!(Arc::ptr_eq(&links(&mut interner), &links(&mut interner)));
+        let standing = |interner: &mut Interner| interner.standing(Standing::default());
+        assert!(Arc::ptr_eq(&standing(&mut interner), &standing(&mut interner)));
     }
 
     #[test]

@@ -36,19 +36,20 @@ pub(crate) struct StoredObject {
     key: ObjectKey,
     life: Life,
     version: ResourceVersion,
-    // The server leaves 0 out.
-    generation: Option<NonZeroI64>,
     labels: Labels,
     // Shared by the objects that have the same.
-    links: Arc<Links>,
+    standing: Arc<Standing>,
     // The object's JSON as sent, with its type put back and, unless they are kept, without its managedFields.
     content: Content,
 }
 
-/// Who an object belongs to, who has to act before it goes, and whether it is going.
+/// Who an object belongs to, how often its desired state changed, who has to act before it goes, and whether it is going:
+/// mostly the same for many, as it is for the replicas of a set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Links {
+pub(super) struct Standing {
     owners: Box<[Owner]>,
+    // The server leaves 0 out.
+    generation: Option<NonZeroI64>,
     finalizers: Box<[Box<str>]>,
     deleting: bool,
 }
@@ -111,22 +112,22 @@ impl StoredObject {
 
     /// `metadata.generation`, which the server raises when the desired state changes.
     pub(crate) fn generation(&self) -> Option<i64> {
-        self.generation.map(NonZeroI64::get)
+        self.standing.generation.map(NonZeroI64::get)
     }
 
     /// Whether `metadata.deletionTimestamp` is set.
     pub(crate) fn deleting(&self) -> bool {
-        self.links.deleting
+        self.standing.deleting
     }
 
     /// Who it belongs to, in the order of its owner references.
     pub(crate) fn owners(&self) -> &[Owner] {
-        &self.links.owners
+        &self.standing.owners
     }
 
     /// `metadata.finalizers`: who has to act before it goes.
     pub(crate) fn finalizers(&self) -> impl Iterator<Item = &str> {
-        self.links.finalizers.iter().map(|finalizer| &**finalizer)
+        self.standing.finalizers.iter().map(|finalizer| &**finalizer)
     }
 
     /// Whether this one is among its finalizers.

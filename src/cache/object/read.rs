@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::body;
-use super::{Content, KeyProblem, Links, MetadataError, Owner, StoredObject, TypeMeta};
+use super::{Content, KeyProblem, MetadataError, Owner, Standing, StoredObject, TypeMeta};
 use crate::cache::intern::Interner;
 
 #[derive(Deserialize)]
@@ -106,10 +106,10 @@ impl StoredObject {
         Ok(Self {
             life: Life::new(word(metadata.uid).as_deref(), word(metadata.creation_timestamp).as_deref()),
             version: ResourceVersion::new(&word(metadata.resource_version).unwrap_or_default()),
-            generation: optional(metadata.generation),
             labels: interner.labels(key.name(), texts(metadata.labels)),
-            links: interner.links(Links {
+            standing: interner.standing(Standing {
                 owners: owners(metadata.owner_references),
+                generation: optional(metadata.generation),
                 finalizers: optional(metadata.finalizers).unwrap_or_default(),
                 deleting: metadata.deletion_timestamp.is_some(),
             }),
