@@ -50,6 +50,7 @@ impl Subject {
             Kind::Only => "",
             Kind::Controller => " Controller",
             Kind::Reflector => " reflector",
+            Kind::Unlimited => ", no retry limit",
         };
         let content_word = match content {
             Content::Json if matches!(peer, ClientGo | ControllerRuntime) => ", JSON",
@@ -90,6 +91,11 @@ pub(crate) fn controllers() -> Vec<Subject> {
 /// This library as its users get it.
 pub(crate) fn ours() -> Subject {
     Subject::new(Kubehandler, Kind::Only, Content::Json, Mode::Paged, true)
+}
+
+/// This library without the limit on its retries: what of its time in a storm of failures is the limit's.
+pub(crate) fn unlimited() -> Subject {
+    Subject::new(Kubehandler, Kind::Unlimited, Content::Json, Mode::Paged, true)
 }
 
 /// kube-rs's store without a controller.

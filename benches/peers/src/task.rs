@@ -64,6 +64,8 @@ pub enum Kind {
     Only,
     Controller,
     Reflector,
+    /// The library, without the limit on its retries.
+    Unlimited,
 }
 
 /// A program's task.

@@ -19,8 +19,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::Client;
 use kube::core::PartialObjectMeta;
 use kubehandler::{
-    CancellationToken, Cause, Context, DefaultHandler, EventHandler, EventLoop, EventLoopHandle, InformerConfig,
-    InformerFactory, ListMode, ObjectKey, SharedInformer,
+    CancellationToken, Cause, Context, DefaultHandler, EventHandler, EventLoop, EventLoopHandle, HandlerOptions,
+    InformerConfig, InformerFactory, ListMode, ObjectKey, SharedInformer,
 };
 use kubehandler_peers::answer::{Figures, figures};
 use kubehandler_peers::checksum::Sum;
@@ -28,7 +28,7 @@ use kubehandler_peers::handler::{self, Handler};
 use kubehandler_peers::kinds::{Object, Visitor, visit_all};
 use kubehandler_peers::program::{self, Program, Running, Unhandled};
 use kubehandler_peers::record::Sight;
-use kubehandler_peers::task::{Content, Mode, Task, What};
+use kubehandler_peers::task::{Content, Kind, Mode, Task, What};
 use kubehandler_peers::usage::Usage;
 
 /// How many keys go through the queue, and how many wait in it for their memory's sake.
@@ -100,6 +100,7 @@ fn config(task: &Task) -> InformerConfig {
 struct Handles<K> {
     informer: SharedInformer<K>,
     handler: Handler,
+    options: HandlerOptions,
 }
 
 impl<K: Object> Handles<K> {
@@ -118,6 +119,10 @@ impl<K: Object> EventHandler for Handles<K> {
 
     fn informer(&self) -> &SharedInformer<K> {
         &self.informer
+    }
+
+    fn options(&self) -> HandlerOptions {
+        self.options.clone()
     }
 
     async fn add(&self, ctx: &Context<K>, namespace: &str, name: &str) -> anyhow::Result<()> {
@@ -140,7 +145,11 @@ async fn start_one<K: Object>(
     handler: Handler,
 ) -> anyhow::Result<Box<dyn Running>> {
     let mut event_loop = EventLoop::new("peers");
-    event_loop.register(Handles { informer: informers.informer::<K>(), handler: handler.clone() })?;
+    let mut options = HandlerOptions::default();
+    if task.kind == Kind::Unlimited {
+        options = options.retry_limit(None);
+    }
+    event_loop.register(Handles { informer: informers.informer::<K>(), handler: handler.clone(), options })?;
     run(event_loop, task.workers);
     handler.record.reached().await;
     Ok(Box::new(Handled(handler)))
