@@ -17,6 +17,7 @@ pub(crate) async fn started(of: Beginning) -> anyhow::Result<Figures> {
         ("cpu", cpu),
         ("before", of.resident as f64),
         ("resident", process::resident()? as f64),
+        ("grown", process::anonymous()? as f64 - of.anonymous as f64),
         ("peak", process::peak()? as f64),
     ]))
 }
@@ -24,13 +25,19 @@ pub(crate) async fn started(of: Beginning) -> anyhow::Result<Figures> {
 /// What a process had used when a start began.
 pub(crate) struct Beginning {
     resident: u64,
+    anonymous: u64,
     cpu: f64,
     at: Instant,
 }
 
 impl Beginning {
     pub(crate) fn now() -> anyhow::Result<Self> {
-        Ok(Self { resident: process::resident()?, cpu: process::cpu()?, at: Instant::now() })
+        Ok(Self {
+            resident: process::resident()?,
+            anonymous: process::anonymous()?,
+            cpu: process::cpu()?,
+            at: Instant::now(),
+        })
     }
 }
 

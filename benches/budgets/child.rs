@@ -45,7 +45,7 @@ pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let figures = runtime.block_on(async {
         match task {
-            Task::Start { server, mode, reads, pods } => start::start(server.clone(), *mode, *reads, *pods).await,
+            Task::Start { server, mode, reads, pods } => start::start(*server.clone(), *mode, *reads, *pods).await,
             Task::ReadList { kubeconfig, mode } => floor::read_list(kubeconfig, *mode).await,
             Task::ScanAndCompress { kubeconfig } => floor::scan_and_compress(kubeconfig).await,
             Task::Reflector { kubeconfig, strip } => peer::until_ready(kubeconfig, *strip).await,

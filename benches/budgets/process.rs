@@ -12,6 +12,11 @@ pub(crate) fn resident() -> anyhow::Result<u64> {
     status("VmRSS").map(|kilobytes| kilobytes * 1024)
 }
 
+/// Those of them that no file backs: what the process has made. The others are its code, which the kernel shares and may drop.
+pub(crate) fn anonymous() -> anyhow::Result<u64> {
+    status("RssAnon").map(|kilobytes| kilobytes * 1024)
+}
+
 /// The most that ever were.
 pub(crate) fn peak() -> anyhow::Result<u64> {
     status("VmHWM").map(|kilobytes| kilobytes * 1024)

@@ -33,7 +33,7 @@ pub(crate) enum Reads {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Task {
     /// From the start of a loop until each of so many pods had its `add`.
-    Start { server: Address, mode: Mode, reads: Reads, pods: usize },
+    Start { server: Box<Address>, mode: Mode, reads: Reads, pods: usize },
     /// The same list read by a plain client and dropped.
     ReadList { kubeconfig: PathBuf, mode: Mode },
     /// A loop over the same items that scans and compresses each.

@@ -33,5 +33,5 @@ fn main() -> anyhow::Result<()> {
     };
     let Task::Start { server, mode, reads, pods } = task else { bail!("no task of a controller: {task:?}") };
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    task::tell(&runtime.block_on(start::start(server, mode, reads, pods))?)
+    task::tell(&runtime.block_on(start::start(*server, mode, reads, pods))?)
 }
