@@ -71,11 +71,13 @@
 //! | be called again later | [`Context::requeue_after`] |
 //! | use the queue without an event loop | [`WorkQueue`] |
 //! | look into a running loop, release a parked key | [`EventLoopHandle`] |
+//! | run several loops, watchers or other futures, and start those again that end | [`Supervisor`], [`Child`] |
 //! | stop, and know what was left undone | the [`CancellationToken`] given to [`EventLoop::run`], [`RunReport`] |
 //!
 //! # Features
 //!
-//! `metrics`: stores in numbers for Prometheus (`Metrics`), by the crate `prometheus-client`. Off by default.
+//! `metrics`: stores in numbers for Prometheus (`Metrics`), by the crate `prometheus-client`. `signals`: tokens that SIGINT and SIGTERM
+//! cancel (`Signals`; Unix). Both are off by default.
 //!
 //! # Re-exports
 //!
@@ -92,7 +94,10 @@ mod json;
 mod metrics;
 mod observer;
 mod queue;
+#[cfg(all(feature = "signals", unix))]
+mod signals;
 mod store;
+mod supervisor;
 mod sync;
 mod work_queue;
 
@@ -113,16 +118,21 @@ pub use kubehandler_core::{EventType, Life, ObjectKey};
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
 pub use observer::CallCounts;
+#[cfg(all(feature = "signals", unix))]
+pub use signals::Signals;
 pub use store::{
     FlatNameIndex, Heard, Index, IndexedStore, InitMode, Listener, NameIndex, Store, StoreEnd, Subscriber,
     SubscriberFuncs, WatchConfig, WatchError, Watching,
+};
+pub use supervisor::{
+    Child, ChildState, ChildStatus, Exit, IntoExit, Restart, Shutdown, Supervisor, SupervisorError, SupervisorHandle,
 };
 pub use tokio_util::sync::CancellationToken;
 pub use work_queue::{
     AbandonedItem, EnqueueError, WorkContext, WorkQueue, WorkQueueError, WorkQueueHandle, WorkQueueReport,
 };
 
-// The README's examples compile, too.
+// The examples of these documents compile, too.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

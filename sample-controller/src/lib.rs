@@ -17,7 +17,6 @@ pub mod handlers;
 pub mod health;
 pub mod logging;
 pub mod observed;
-pub mod signals;
 #[cfg(test)]
 mod testing;
 pub mod uninstall;

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
+use kubehandler::Signals;
 use sample_controller::cli::{Cli, Command, RunOptions};
 use sample_controller::connect::connect;
 use sample_controller::health::Health;
-use sample_controller::signals::Signals;
 use sample_controller::{controller, crd, logging, uninstall};
 use tokio::task::JoinSet;
 use tracing::info;

@@ -104,6 +104,12 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         package: "",
+        part: "supervisor",
+        may_know: Some(&["clock", "contained", "sync"]),
+        must_not_know: &["kube", "kubehandler_core::queue", "kubehandler_core::dispatch", "kubehandler_core::store"],
+    },
+    Layer {
+        package: "",
         part: "metrics",
         may_know: Some(&["informer", "store", "sync"]),
         must_not_know: &["kube", "kubehandler_core"],

@@ -18,8 +18,8 @@ use kubehandler_testkit::ApiServer;
 use tempfile::NamedTempFile;
 
 use crate::cli::{DemoOptions, LogFormat};
-use crate::signals::Signals;
 use crate::{controller, logging};
+use kubehandler::Signals;
 
 /// Plays the demo: to its end, or until a signal.
 ///

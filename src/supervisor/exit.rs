@@ -1,0 +1,76 @@
+//! Why something that ran has ended.
+
+use std::fmt;
+
+use crate::sync::Arc;
+
+/// Why a child of a supervisor has ended: OTP's exit reasons. Cheap to clone.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Exit {
+    /// It has done what it was for: `:normal`.
+    Normal,
+    /// It was told to end: `:shutdown`.
+    Shutdown,
+    /// It ended in good order, for this reason: `{:shutdown, term}`.
+    ShutdownWith(Arc<str>),
+    /// It failed: any other term.
+    Failed(Arc<anyhow::Error>),
+    /// It panicked, with this text.
+    Panicked(Arc<str>),
+}
+
+impl Exit {
+    /// It failed with this error.
+    pub fn failed(error: impl Into<anyhow::Error>) -> Self {
+        Self::Failed(Arc::new(error.into()))
+    }
+
+    /// Whether it is a failure, after which what is [`Transient`](crate::Restart::Transient) is started again.
+    #[must_use]
+    pub fn is_abnormal(&self) -> bool {
+        match self {
+            Self::Normal | Self::Shutdown | Self::ShutdownWith(_) => false,
+            Self::Failed(_) | Self::Panicked(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Normal => f.write_str("done"),
+            Self::Shutdown => f.write_str("shut down"),
+            Self::ShutdownWith(why) => write!(f, "shut down: {why}"),
+            Self::Failed(error) => write!(f, "failed: {error:#}"),
+            Self::Panicked(text) => write!(f, "panicked: {text}"),
+        }
+    }
+}
+
+/// What a child's future may end with: nothing, an [`Exit`], or a `Result`, whose error is a failure and whose value is dropped.
+pub trait IntoExit {
+    /// What that says.
+    fn into_exit(self) -> Exit;
+}
+
+impl IntoExit for Exit {
+    fn into_exit(self) -> Exit {
+        self
+    }
+}
+
+impl IntoExit for () {
+    fn into_exit(self) -> Exit {
+        Exit::Normal
+    }
+}
+
+impl<T, E: Into<anyhow::Error>> IntoExit for Result<T, E> {
+    fn into_exit(self) -> Exit {
+        match self {
+            Ok(_) => Exit::Normal,
+            Err(error) => Exit::failed(error),
+        }
+    }
+}

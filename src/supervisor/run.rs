@@ -1,0 +1,229 @@
+//! A supervisor at work: one task a child, each started, started again and ended.
+//!
+//! It owns the tasks: they end with the run's future. All of the children's code runs within them.
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::child::{Child, Shutdown};
+use super::exit::Exit;
+use super::handle::{ChildState, ChildStatus, Shown};
+use super::policy::{Backoff, Intensity, Restarts};
+use crate::clock::Clock;
+use crate::sync::Arc;
+
+/// How long a child that was dropped is waited for: longer takes only one that blocks its thread.
+const DROPPED_WITHIN: Duration = Duration::from_secs(1);
+
+pub(super) struct Run {
+    name: Arc<str>,
+    slots: Vec<Slot>,
+    intensity: Intensity,
+    backoff: Backoff,
+    restarts: Restarts,
+    rng: StdRng,
+    clock: Clock,
+    tasks: JoinSet<Exit>,
+    shown: Shown,
+}
+
+/// A child and what becomes of it. Neither a life nor a moment: it has ended for good.
+struct Slot {
+    child: Child,
+    life: Option<Life>,
+    // When it is started again.
+    due: Option<Instant>,
+    // How many restarts in a row.
+    row: u32,
+}
+
+struct Life {
+    task: AbortHandle,
+    token: CancellationToken,
+    begun: Instant,
+}
+
+impl Run {
+    pub(super) fn new(
+        name: Arc<str>,
+        children: Vec<Child>,
+        intensity: Intensity,
+        backoff: Backoff,
+        rng: StdRng,
+        shown: Shown,
+    ) -> Self {
+        let slots = children.into_iter().map(|child| Slot { child, life: None, due: None, row: 0 }).collect();
+        let (restarts, clock, tasks) = (Restarts::default(), Clock::new(), JoinSet::new());
+        Self { name, slots, intensity, backoff, restarts, rng, clock, tasks, shown }
+    }
+
+    pub(super) async fn supervised(mut self, stop: CancellationToken, abort: CancellationToken) -> Exit {
+        for index in 0..self.slots.len() {
+            self.start(index);
+        }
+        let exit = self.supervise(&stop, &abort).await;
+        self.shut_down(&abort).await;
+        info!(supervisor = %self.name, "the supervisor has ended: {exit}");
+        exit
+    }
+
+    fn start(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        let token = CancellationToken::new();
+        let task = self.tasks.spawn(slot.child.life(token.clone()));
+        debug!(supervisor = %self.name, child = %slot.child.name, "started");
+        slot.due = None;
+        slot.life = Some(Life { task, token, begun: Instant::now() });
+        self.show(index, ChildState::Running, |_| {});
+    }
+
+    /// Starts again what ends, until it is told to stop, gives up, or has nothing left.
+    async fn supervise(&mut self, stop: &CancellationToken, abort: &CancellationToken) -> Exit {
+        loop {
+            if self.slots.iter().all(|slot| slot.life.is_none() && slot.due.is_none()) {
+                return Exit::Normal;
+            }
+            let next = self.slots.iter().filter_map(|slot| slot.due).min();
+            tokio::select! {
+                biased;
+                () = abort.cancelled() => return Exit::Shutdown,
+                () = stop.cancelled() => return Exit::Shutdown,
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    if let Some((index, lived, exit)) = self.ended(ended)
+                        && let Err(gives_up) = self.decide(index, lived, &exit)
+                    {
+                        return gives_up;
+                    }
+                }
+                () = moment(next) => self.start_due(),
+            }
+        }
+    }
+
+    fn start_due(&mut self) {
+        let now = Instant::now();
+        for index in 0..self.slots.len() {
+            if self.slots[index].due.is_some_and(|due| due <= now) {
+                self.start(index);
+            }
+        }
+    }
+
+    /// Takes note of a task's end: whose, how long it lived, and why it ended. `None` for a task that nobody waits for any more.
+    fn ended(&mut self, ended: Result<(Id, Exit), JoinError>) -> Option<(usize, Duration, Exit)> {
+        let (id, exit) = match ended {
+            Ok((id, exit)) => (id, exit),
+            // Its code runs under guard, so that only dropping it can panic.
+            Err(error) if error.is_panic() => (error.id(), Exit::Panicked("when it was dropped".into())),
+            Err(error) => (error.id(), Exit::ShutdownWith("dropped".into())),
+        };
+        let is_it = |slot: &Slot| slot.life.as_ref().is_some_and(|life| life.task.id() == id);
+        let index = self.slots.iter().position(is_it)?;
+        let lived = self.slots[index].life.take()?.begun.elapsed();
+        let last = exit.clone();
+        self.show(index, ChildState::Ended, |status| status.last_exit = Some(last));
+        Some((index, lived, exit))
+    }
+
+    /// Whether and when the child is started again; the supervisor's end, if it gives up.
+    fn decide(&mut self, index: usize, lived: Duration, exit: &Exit) -> Result<(), Exit> {
+        let Self { name, slots, intensity, .. } = self;
+        let slot = &mut slots[index];
+        let child = Arc::clone(&slot.child.name);
+        if !slot.child.restart.restarts(exit) {
+            info!(supervisor = %name, %child, "ended for good: {exit}");
+            return Ok(());
+        }
+        if !self.restarts.note(*intensity, self.clock.now()) {
+            let Intensity { most, within } = *intensity;
+            let why = format!(
+                "supervisor `{name}` gives up: child `{child}` {exit}, and with it there are more than {most} restarts within {within:?}"
+            );
+            error!(supervisor = %name, %child, "{why}");
+            return Err(Exit::failed(anyhow::anyhow!(why)));
+        }
+        slot.row = if lived > intensity.within { 1 } else { slot.row.saturating_add(1) };
+        let delay = self.backoff.delay(slot.row, &mut self.rng);
+        warn!(supervisor = %name, %child, "{exit}; starting it again in {delay:?}");
+        let at = Instant::now() + delay;
+        slot.due = Some(at);
+        self.show(index, ChildState::Restarting { at }, |status| status.restarts += 1);
+        Ok(())
+    }
+
+    /// Ends the children, the last one first.
+    async fn shut_down(&mut self, abort: &CancellationToken) {
+        for index in (0..self.slots.len()).rev() {
+            if self.slots[index].due.take().is_some() {
+                self.show(index, ChildState::Ended, |_| {});
+            }
+            let Some(life) = &self.slots[index].life else { continue };
+            let (token, task) = (life.token.clone(), life.task.clone());
+            self.show(index, ChildState::Stopping, |_| {});
+            if let Shutdown::Within(limit) = self.slots[index].child.shutdown {
+                token.cancel();
+                let child = &self.slots[index].child.name;
+                debug!(supervisor = %self.name, %child, "stopping");
+                tokio::select! {
+                    biased;
+                    () = abort.cancelled() => {}
+                    () = self.end_of(index, limit) => {}
+                }
+            }
+            if self.slots[index].life.is_some() {
+                task.abort();
+                self.end_of(index, DROPPED_WITHIN).await;
+            }
+            if self.slots[index].life.is_some() {
+                let child = &self.slots[index].child.name;
+                error!(supervisor = %self.name, %child, "blocks its thread, so it cannot be dropped; it is left alone");
+            }
+        }
+    }
+
+    /// Waits for the end of a child, so long at most. Others may end meanwhile.
+    async fn end_of(&mut self, index: usize, limit: Duration) {
+        let Some(deadline) = Instant::now().checked_add(limit) else { return };
+        while self.slots[index].life.is_some() {
+            match timeout_at(deadline, self.tasks.join_next_with_id()).await {
+                Ok(Some(ended)) => {
+                    if let Some((index, _, exit)) = self.ended(ended) {
+                        info!(supervisor = %self.name, child = %self.slots[index].child.name, "stopped: {exit}");
+                    }
+                }
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    fn show(&self, index: usize, state: ChildState, change: impl FnOnce(&mut ChildStatus)) {
+        if let Some(status) = self.shown.lock().get_mut(index) {
+            (status.state, status.since) = (state, Instant::now());
+            change(status);
+        }
+    }
+}
+
+impl Drop for Run {
+    /// The run's future may be dropped in the middle: its tasks go with it.
+    fn drop(&mut self) {
+        for (index, slot) in self.slots.iter().enumerate() {
+            if slot.life.is_some() || slot.due.is_some() {
+                self.show(index, ChildState::Ended, |_| {});
+            }
+        }
+    }
+}
+
+/// Waits for this moment, for ever if there is none.
+async fn moment(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
