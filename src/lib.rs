@@ -56,6 +56,7 @@
 //! | handle a kind known only at run time | [`InformerFactory::informer_with`] and `kube::api::DynamicObject` |
 //! | read other objects from a cache | [`SharedInformer`] |
 //! | be told of each change with its objects, without a queue | [`SharedInformer::watch`], [`Subscriber`], [`SubscriberFuncs`], [`Store`] |
+//! | see every event, with state of one's own, messages and timeouts | [`Watcher`], [`SharedInformer::watcher`] |
 //! | look objects up by what they hold | [`SharedInformer::index_by`], [`list_selected`](SharedInformer::list_selected), [`Store::indexed`] |
 //! | have objects handled again that have not changed | [`SharedInformer::reinject`], [`EventLoopHandle::enqueue`] |
 //! | know the server's state now, not what the watch has brought | [`SharedInformer::relist`] |
@@ -99,6 +100,7 @@ mod signals;
 mod store;
 mod supervisor;
 mod sync;
+mod watcher;
 mod work_queue;
 
 pub use cache::{DecodeError, ObjectMetadata};
@@ -128,6 +130,10 @@ pub use supervisor::{
     Child, ChildState, ChildStatus, Exit, IntoExit, Restart, Shutdown, Supervisor, SupervisorError, SupervisorHandle,
 };
 pub use tokio_util::sync::CancellationToken;
+pub use watcher::{
+    CallError, Flow, Info, StartFrom, WatchEvent, Watched, WatchedError, Watcher, WatcherBuilder, WatcherEnded,
+    WatcherHandle,
+};
 pub use work_queue::{
     AbandonedItem, EnqueueError, WorkContext, WorkQueue, WorkQueueError, WorkQueueHandle, WorkQueueReport,
 };
@@ -136,3 +142,6 @@ pub use work_queue::{
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+#[cfg(doctest)]
+#[doc = include_str!("../docs/coming-from.md")]
+struct ComingFrom;

@@ -224,6 +224,14 @@ impl<T: Stored> Store<T> {
         }
     }
 
+    /// Holds `object` without telling anybody: it existed before anything was told. For a store that follows a watch which no list
+    /// precedes, so that invariant 1 holds from what existed then on. Nothing, if there is one under its key.
+    pub fn adopt(&mut self, object: Arc<T>) {
+        if self.entry(object.key()).is_none() {
+            self.entries.insert(ByKey(Entry { object, preexisting: true }));
+        }
+    }
+
     /// Forgets everything, without telling anybody.
     pub fn clear(&mut self) {
         *self = Self::default();

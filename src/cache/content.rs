@@ -34,7 +34,7 @@ impl Default for Content {
 }
 
 impl Content {
-    pub(super) fn plain(text: &[u8]) -> Self {
+    pub(crate) fn plain(text: &[u8]) -> Self {
         Self::of(Text::Plain(text.into()))
     }
 
@@ -81,6 +81,13 @@ impl Content {
             (None, Cow::Borrowed(_)) => {}
             (None, Cow::Owned(plain)) => held.text = Text::Plain(plain.into()),
         }
+    }
+
+    /// Gives the text up, and the typed object with it: nobody will ask for them again.
+    pub(super) fn forget(&self) {
+        let before = std::mem::replace(&mut *self.held.lock(), Held { text: Text::Plain(Box::default()), typed: None });
+        // A user's type is dropped here: not under the lock.
+        drop(before);
     }
 
     /// The typed object that was kept, if it is of this type.

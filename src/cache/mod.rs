@@ -19,6 +19,7 @@ mod packer;
 mod store;
 mod subscriber;
 
+pub(crate) use content::Content;
 pub(crate) use decoded::Decoded;
 pub use error::DecodeError;
 pub(crate) use index::IndexId;

@@ -170,6 +170,16 @@ impl StoredObject {
         self.content.pack(packer);
     }
 
+    /// Gives the text up, for good: what lies beside it stays.
+    pub(crate) fn forget_text(&self) {
+        self.content.forget();
+    }
+
+    /// Whether the text was given up.
+    pub(crate) fn has_text(&self) -> bool {
+        self.json_len() > 0
+    }
+
     /// The text.
     pub(crate) fn text(&self) -> Vec<u8> {
         self.content.text()

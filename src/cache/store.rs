@@ -156,6 +156,37 @@ impl Cache {
         }))
     }
 
+    /// Takes an event of the watch about an object that existed before, although nothing was told of it: a watch that no list
+    /// precedes brings such. It is told as the event says. `None` if `session` has ended, false if the object is known, or should be, since
+    /// a list of this part has come: [`apply`](Self::apply) takes the event then.
+    pub(crate) fn apply_unlisted(
+        &self,
+        session: Session,
+        part: &Part,
+        event: &Event<StoredObject>,
+        left: &mut Leftovers,
+    ) -> Option<bool> {
+        let mut inner = self.lock();
+        if inner.session != session.0 {
+            return None;
+        }
+        let Inner { store, indexes, subscribers, .. } = &mut *inner;
+        let (Event::Present(object) | Event::Gone(object)) = event;
+        if store.is_listed(part.namespace.as_deref()) || store.entry(object.key()).is_some() {
+            return Some(false);
+        }
+        if let Event::Gone(last) = event {
+            tell(subscribers, &Change::Removed { held: last, last, may_be_stale: false }, Origin::Watch, left);
+            return Some(true);
+        }
+        store.adopt(Arc::clone(object));
+        if let Some(new) = store.entry(object.key()) {
+            indexes.changed(&Change::Added { new });
+            tell(subscribers, &Change::Updated { old: object, new }, Origin::Watch, left);
+        }
+        Some(true)
+    }
+
     /// Tells the subscribers of an object once more, as an update by which nothing changes. Whether there is one.
     pub(crate) fn reinject(&self, key: &ObjectKey, left: &mut Leftovers) -> bool {
         let inner = self.lock();

@@ -10,7 +10,7 @@ use tokio::task::coop::consume_budget;
 use tracing::{debug, warn};
 
 use super::shared::Informer;
-use crate::cache::{Interner, MetadataError, Packer, StoredObject, TypeMeta};
+use crate::cache::{Content, Interner, MetadataError, Packer, StoredObject, TypeMeta};
 
 /// More room than this for a text is not kept for the next one: few objects are as large.
 const TEXT_MAX: usize = 256 << 10;
@@ -75,6 +75,11 @@ impl<'a> Intake<'a> {
             self.text = Vec::new();
         }
         Arc::new(object.with_content(content))
+    }
+
+    /// As [`keep`](Self::keep), but never compressed: it is soon given up.
+    pub(super) fn keep_plain(&mut self, object: StoredObject) -> Arc<StoredObject> {
+        Arc::new(object.with_content(Content::plain(&self.text)))
     }
 
     /// As [`keep`](Self::keep) for an object of a list. What has not changed keeps its place in memory: a list never doubles

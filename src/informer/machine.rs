@@ -157,8 +157,18 @@ impl Machine {
         }
     }
 
+    /// One that knows everything up to `version`, if one is given: it begins with the watch from there in place of a list.
+    pub(super) fn beginning_at(self, version: Option<ResourceVersion>) -> Self {
+        Self { version, ..self }
+    }
+
     /// The first action.
-    pub(super) fn start(&mut self, rng: &mut impl Rng) -> Action {
+    pub(super) fn begin(&mut self, rng: &mut impl Rng) -> Action {
+        self.resume(rng).action
+    }
+
+    /// A list, from its beginning.
+    fn start(&mut self, rng: &mut impl Rng) -> Action {
         self.ask(Listing::new(self.mode), rng)
     }
 

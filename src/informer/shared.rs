@@ -21,6 +21,7 @@ use super::target::Target;
 use crate::cache::{
     Cache, DecodeError, Decoded, Entry, Leftovers, Part, Session, StoredObject, Subscriber, SubscriberId,
 };
+use crate::clock::drawn_seed;
 use crate::sync::{Arc, JoinHandle, Mutex, MutexGuard, spawn};
 
 /// Tells informers apart.
@@ -37,6 +38,10 @@ pub(crate) struct Informer {
     pub(super) client: kube::Client,
     // Where the task's jitter begins.
     pub(super) seed: u64,
+    // Up to where everything is known already: the watch begins there, and no list precedes it.
+    pub(super) begins_at: Option<ResourceVersion>,
+    // Whether only one subscriber uses it, which gives the texts up once it has read them.
+    pub(super) is_alone: bool,
     pub(super) cache: Cache,
     pub(super) live: Mutex<Live>,
     pub(super) progress: watch::Sender<Progress>,
@@ -53,15 +58,29 @@ pub(crate) struct Informer {
 
 impl Informer {
     pub(super) fn new(target: Target, config: InformerConfig, client: kube::Client, seed: u64) -> Arc<Self> {
+        Arc::new(Self::built(target, config, client, seed))
+    }
+
+    /// One that asks for the same, with a cache and a watch of its own, for one subscriber. It begins at a version up to which
+    /// everything is known, if there is one, without a list.
+    pub(crate) fn alone(&self, begins_at: Option<ResourceVersion>, keeps_texts: bool) -> Arc<Self> {
+        let config = InformerConfig { decoded_cache: 0, ..self.config.clone() };
+        let own = Self::built(self.target.clone(), config, self.client.clone(), drawn_seed());
+        Arc::new(Self { begins_at, is_alone: !keeps_texts, ..own })
+    }
+
+    fn built(target: Target, config: InformerConfig, client: kube::Client, seed: u64) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let decoded = Decoded::new(config.decoded_cache);
         let parts = target.parts();
-        Arc::new(Self {
+        Self {
             id: InformerId(NEXT.fetch_add(1, Ordering::Relaxed)),
             target,
             config,
             client,
             seed,
+            begins_at: None,
+            is_alone: false,
             cache: Cache::new(parts.len()),
             parts,
             live: Mutex::default(),
@@ -72,7 +91,7 @@ impl Informer {
             undecodable: AtomicU64::new(0),
             decoded,
             tasks: Mutex::default(),
-        })
+        }
     }
 
     /// Tells `subscriber` the present content and every change from now on. The first subscription starts the task.

@@ -3,6 +3,8 @@
 //! It must not decide what the machine decides. What it owns is the list under way and the open watch. It ends
 //! with its session: what it would write after that, the cache refuses.
 
+mod telling;
+
 use std::sync::Arc;
 
 use kubehandler_core::ResourceVersion;
@@ -11,30 +13,29 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info};
 
 use super::counts::ErrorSource;
 use super::error::{InformerError, InformerErrorKind as Kind, Verb};
 use super::frame::{self, Frame};
 use super::gathered::Gathered;
 use super::intake::Intake;
-use super::machine::{Action, Effect, Input, Machine, Notice, PageRequest, Step, WatchFrom, WatchRequest};
-use super::progress::{PartLive, PartProgress};
+use super::machine::{Action, Effect, Input, Machine, PageRequest, Step, WatchFrom, WatchRequest};
+use super::progress::PartProgress;
 use super::shared::Informer;
 use super::source::{self, Read, RequestError, Source, WatchBody, damaged};
 use super::split::Damage;
-use super::status::InformerState;
 use super::target::Target;
 use crate::cache::{Later, Leftovers, MetadataError, Part, Session, StoredObject};
 use crate::clock::Clock;
 
 /// Lists and watches until `session` ends.
 pub(super) async fn run(informer: Arc<Informer>, part: usize, session: Session) {
-    let mut machine = Machine::new(informer.config.clone());
+    let mut machine = Machine::new(informer.config.clone()).beginning_at(informer.begins_at.clone());
     let mut rng = StdRng::seed_from_u64(informer.seed.wrapping_add((part as u64).rotate_left(32)));
     let mut task = Task::new(&informer, part, session);
     let _end = EndGuard { informer: &informer, part, session };
-    let mut action = machine.start(&mut rng);
+    let mut action = machine.begin(&mut rng);
     let mut asked = informer.relist.subscribe();
     loop {
         let step = if machine.may_relist() && *asked.borrow_and_update() > task.begun {
@@ -304,8 +305,8 @@ impl<'a> Task<'a> {
     /// Takes what a frame says of an object. `None` if the session has ended.
     fn event(&mut self, object: StoredObject, sort: Sort) -> Option<Input> {
         let Some(stream) = self.gathered.stream() else {
-            let object = self.intake.keep(object);
-            return self.apply(if sort == Sort::Gone { Event::Gone(object) } else { Event::Present(object) });
+            let object = if self.informer.is_alone { self.intake.keep_plain(object) } else { self.intake.keep(object) };
+            return self.apply(if sort == Sort::Gone { Event::Gone(object) } else { Event::Present(object) }, sort);
         };
         let held = stream.get(object.key());
         if held.is_none_or(|held| !object.version().is_older_than(held.version())) {
@@ -318,14 +319,19 @@ impl<'a> Task<'a> {
         Some(Input::InitialEvent { is_added: sort == Sort::Added })
     }
 
-    fn apply(&mut self, event: Event<StoredObject>) -> Option<Input> {
+    fn apply(&mut self, event: Event<StoredObject>, sort: Sort) -> Option<Input> {
         let (Event::Present(object) | Event::Gone(object)) = &event;
         let version = object.version().clone();
         self.live(|live| {
             live.last_event = Some(Instant::now());
             live.events += 1;
         });
-        match self.informer.cache.apply(self.session, event, &mut self.left)? {
+        let cache = &self.informer.cache;
+        let existed = self.informer.begins_at.is_some() && sort != Sort::Added;
+        if existed && cache.apply_unlisted(self.session, self.part, &event, &mut self.left)? {
+            return Some(Input::Event { version });
+        }
+        match cache.apply(self.session, event, &mut self.left)? {
             Applied::Changed | Applied::Unchanged => {}
             Applied::Outdated => debug!(informer = %self.target, %version, "dropped an outdated event"),
         }
@@ -391,107 +397,6 @@ impl<'a> Task<'a> {
             }
             consume_budget().await;
         }
-    }
-
-    fn tell(&mut self, notice: Notice, machine: &Machine) {
-        let informer = &self.target;
-        match (notice, &self.failure) {
-            (Notice::None, _) | (Notice::Quiet | Notice::Began | Notice::Reminder | Notice::FellBack, None) => {}
-            (Notice::Quiet, Some(error)) => debug!(%informer, %error, "trying again"),
-            (Notice::Began, Some(error)) => warn!(%informer, "{error}; trying again until it succeeds"),
-            (Notice::Reminder, Some(error)) => warn!(%informer, "still waiting: {error}"),
-            (Notice::FellBack, Some(error)) => info!(%informer, "lists in pages from now on: {error}"),
-            (Notice::Over(after), _) => info!(%informer, ?after, "works again"),
-        }
-        match notice {
-            Notice::None | Notice::Quiet => {}
-            Notice::Began | Notice::Reminder => {
-                let failing = self.failure.clone();
-                self.progress(|progress| progress.failing = failing);
-            }
-            Notice::FellBack => {
-                let fell_back = self.failure.clone().map(|why| (machine.list_mode(), why));
-                self.live(|live| live.fell_back = fell_back);
-            }
-            Notice::Over(_) => {
-                self.failure = None;
-                self.progress(|progress| progress.failing = None);
-            }
-        }
-    }
-
-    /// Shows what is being done to whoever looks.
-    fn show(&self, machine: &Machine, action: &Action) {
-        let state = match action {
-            Action::List(_) => InformerState::Listing,
-            Action::Watch(_) | Action::Read { .. } if machine.is_streaming() => InformerState::Streaming,
-            Action::Watch(_) | Action::Read { .. } | Action::Probe => InformerState::Watching,
-            // It is shown when it has stopped.
-            Action::Stop => return,
-            Action::Sleep { until } => {
-                let since = machine.failing_since().unwrap_or_else(|| self.clock.now());
-                let why = self.failure.clone().unwrap_or_else(|| self.ended_at_once());
-                InformerState::Retrying { since: self.clock.instant(since), why, next: self.clock.instant(*until) }
-            }
-        };
-        self.live(|live| live.state = state);
-    }
-
-    fn progress(&self, change: impl FnOnce(&mut PartProgress)) {
-        write_progress(self.informer, self.index, self.session, |progress| {
-            change(progress);
-            true
-        });
-    }
-
-    fn live(&self, change: impl FnOnce(&mut PartLive)) {
-        let mut live = self.informer.lock_live();
-        if live.session == Some(self.session)
-            && let Some(mine) = live.parts.get_mut(self.index)
-        {
-            change(mine);
-        }
-    }
-
-    fn note(&mut self, error: RequestError) -> super::machine::Failure {
-        let failure = error.failure();
-        self.failure = Some(error.error);
-        failure
-    }
-
-    fn watch_failed(&mut self, error: RequestError) -> Input {
-        self.informer.counters.error(ErrorSource::Watch);
-        self.watch = None;
-        Input::WatchFailed(self.note(error))
-    }
-
-    fn skip(&self, what: &str, error: &MetadataError) {
-        self.live(|live| live.skipped += 1);
-        warn!(informer = %self.target, "skipped {what}: {error}");
-    }
-
-    fn stalled(&self) -> InformerError {
-        let detail = if self.gathered.is_stream() {
-            "no new object came in time, nor the bookmark that ends the list; does the server know streams?"
-        } else {
-            "the watch stalled: nothing came, not even its end"
-        };
-        self.failed(Kind::Stalled, detail)
-    }
-
-    fn ended_at_once(&self) -> InformerError {
-        let detail = if self.gathered.is_stream() {
-            "the server ended it before the bookmark that ends the list"
-        } else {
-            "the server ends the watch as soon as it has begun"
-        };
-        self.failed(Kind::Truncated, detail)
-    }
-
-    /// A failure of the watch, or of the list that it begins with.
-    fn failed(&self, kind: Kind, detail: &str) -> InformerError {
-        let verb = if self.gathered.is_stream() { Verb::Stream } else { Verb::Watch };
-        InformerError::new(verb, self.target, kind, detail)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::sync::Arc;
 
-/// Why a child of a supervisor has ended: OTP's exit reasons. Cheap to clone.
+/// Why a child of a supervisor, or a [`Watcher`](crate::Watcher), has ended: OTP's exit reasons. Cheap to clone.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Exit {

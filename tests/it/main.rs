@@ -32,3 +32,4 @@ mod resync;
 mod started;
 mod stores;
 mod support;
+mod watchers;

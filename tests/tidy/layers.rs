@@ -110,6 +110,12 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         package: "",
+        part: "watcher",
+        may_know: Some(&["cache", "contained", "informer", "supervisor", "sync"]),
+        must_not_know: &["kube", "kubehandler_core::queue", "kubehandler_core::dispatch"],
+    },
+    Layer {
+        package: "",
         part: "metrics",
         may_know: Some(&["informer", "store", "sync"]),
         must_not_know: &["kube", "kubehandler_core"],

@@ -16,7 +16,7 @@ pub(super) struct Bench {
 pub(super) fn bench(config: InformerConfig) -> Bench {
     let mut machine = Machine::new(config);
     let mut rng = StdRng::seed_from_u64(7);
-    let action = machine.start(&mut rng);
+    let action = machine.begin(&mut rng);
     Bench { machine, now: Timestamp::from_epoch(seconds(1000)), rng, action }
 }
 

@@ -5,7 +5,8 @@ use kubehandler_testkit::ApiServer;
 
 use super::*;
 use crate::cache::Silent;
-use crate::informer::InformerFactory;
+use crate::informer::machine::Notice;
+use crate::informer::{InformerFactory, InformerState};
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_has_ended_tells_nothing_of_itself() {
