@@ -10,7 +10,7 @@ use tokio::runtime::Builder;
 
 use super::beginning::Figures;
 use super::task::{By, TASK, Task, tell};
-use super::{floor, peer, start, work};
+use super::{events, floor, peer, start, work};
 
 /// Measures in a child process. The library's start has a program that can do nothing else, as a controller is one: the pages of
 /// this one, which holds its peers and a server as well, would count.
@@ -56,6 +56,8 @@ pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
                 By::Reflector => peer::changes(*pods, *changes, *per_second).await,
                 By::Nobody => floor::changes(*pods, *changes, *per_second).await,
             },
+            Task::Events { pods, changes, bare: true } => events::bare(*pods, *changes).await,
+            Task::Events { pods, changes, bare: false } => events::ours(*pods, *changes).await,
             Task::Decode { pods } => work::decode(*pods).await,
             Task::Growth { pods } => work::growth(*pods).await,
             Task::Idle { informers, seconds } => work::idle(*informers, *seconds).await,

@@ -14,6 +14,7 @@ mod address;
 mod beginning;
 mod child;
 mod connect;
+mod events;
 mod fill;
 mod floor;
 #[path = "../queue/kernel.rs"]

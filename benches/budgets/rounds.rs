@@ -195,6 +195,9 @@ fn replayed(options: &Options, report: &mut Report) -> anyhow::Result<()> {
         report.row("change: CPU at 100/s, kube-rs's reflector", "µs", Free, theirs.clone());
         report.row("change: CPU at 100/s, against kube-rs's reflector", "x", AtMost(0.5), vec![ratio]);
     }
+    if report.is_chosen("events") {
+        events(options, report, pods)?;
+    }
     if report.is_chosen("decode") {
         let [rounds] = by_turns(&[Task::Decode { pods }], options.rounds)?;
         let ratio = median(&each(&rounds, "cold", 1.0)) / median(&each(&rounds, "plain", 1.0));
@@ -233,5 +236,16 @@ fn replayed(options: &Options, report: &mut Report) -> anyhow::Result<()> {
         report.row("idle: wake-ups a second, 50 informers", "", AtMost(5.0), vec![one(&figures, "wake-ups")]);
         report.row("idle: CPU, 50 informers", "%", AtMost(0.2), vec![one(&figures, "cpu") * 100.0]);
     }
+    Ok(())
+}
+
+/// How many events a second a stateful watcher takes, beside kube-rs's bare one.
+fn events(options: &Options, report: &mut Report, pods: usize) -> anyhow::Result<()> {
+    let task = |bare| Task::Events { pods, changes: options.changes / 50, bare };
+    let [ours, bare] = by_turns(&[task(false), task(true)], options.rounds)?;
+    let ratio = median(&each(&bare, "rate", 1.0)) / median(&each(&ours, "rate", 1.0));
+    report.row("events: a second, a watcher that decodes each", "", Free, each(&ours, "rate", 1.0));
+    report.row("events: a second, a bare kube_runtime::watcher", "", Free, each(&bare, "rate", 1.0));
+    report.row("events: time for each, against the bare watcher", "x", Gate(1.0, 1.1), vec![ratio]);
     Ok(())
 }

@@ -44,6 +44,8 @@ pub(crate) enum Task {
     Latency { kubeconfig: PathBuf, bare: bool, creations: usize },
     /// So many changes of replayed pods, one after the other or so many a second.
     Changes { pods: usize, changes: usize, per_second: Option<u32>, by: By },
+    /// So many changes of replayed pods through a stateful watcher, or a bare one of kube-rs.
+    Events { pods: usize, changes: usize, bare: bool },
     /// Decoding against `serde_json` on the same bytes.
     Decode { pods: usize },
     /// The memory of so many replayed pods.

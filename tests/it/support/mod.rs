@@ -29,6 +29,7 @@ pub(crate) mod running;
 pub(crate) mod storm;
 pub(crate) mod wait;
 pub(crate) mod widgets;
+pub(crate) mod witness;
 pub(crate) mod world;
 
 use std::net::SocketAddr;
