@@ -64,6 +64,7 @@
 //! | see all of one moment | [`SharedInformer::snapshot`] |
 //! | hold less of each object | [`InformerConfig::drop_fields`], `PartialObjectMeta` |
 //! | set deadlines, resyncs, weights, retry caps | [`HandlerOptions`] |
+//! | have all objects handled again now and then, without a peak | [`HandlerOptions::resync_spread`] |
 //! | be woken by objects of other kinds | [`HandlerOptions::owns`], [`HandlerOptions::maps_from`] |
 //! | be woken by some changes only | [`HandlerOptions::predicate`], [`Predicate`] |
 //! | see what the object was when it was last settled | [`HandlerOptions::with_previous`], [`Context::previous`] |

@@ -10,4 +10,6 @@ pub(crate) struct Config {
     pub(crate) drain_deadline: Duration,
     pub(crate) sync_deadline: Duration,
     pub(crate) abort: CancellationToken,
+    /// Where the loop's generators begin.
+    pub(crate) seed: u64,
 }

@@ -111,11 +111,11 @@ impl Lane {
         });
     }
 
-    /// Wakes every key that the handler has met, but those whose `add` or `delete` is running: a resync never touches
-    /// Adding or Deleting. Their other keys it may wake all the same, since the queue ignores a resync in backoff and lets
-    /// it release what the retry cap has parked. Returns how many keys there are.
-    pub(crate) fn resync(&self, queue: &AsyncQueue<ObjectKey>) -> usize {
-        let keys = self.ledger().keys();
+    /// Wakes every key that the handler has met and `is_among` says yes to, but those whose `add` or `delete` is running: a
+    /// resync never touches Adding or Deleting. Their other keys it may wake all the same, since the queue ignores a resync
+    /// in backoff and lets it release what the retry cap has parked. Returns how many keys there are.
+    pub(crate) fn resync(&self, queue: &AsyncQueue<ObjectKey>, is_among: impl Fn(&ObjectKey) -> bool) -> usize {
+        let keys = self.ledger().keys_among(is_among);
         for key in &keys {
             // Held until the key is in the queue, so that its record says what the queue's state belongs to.
             let ledger = self.ledger();

@@ -25,6 +25,7 @@ mod races;
 mod reconciler;
 mod register;
 mod report;
+mod resync;
 mod retry;
 mod run;
 mod settled;

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::finalizer::Finalizer;
 use super::mapping::{Maps, Source};
 use super::predicate::Predicate;
+use super::resync::Resync;
 use crate::informer::{Informer, OptionsConflict, SharedInformer};
 
 /// What wakes one handler, and how its calls are scheduled and retried. The defaults are the delivery contract's.
@@ -26,7 +27,7 @@ use crate::informer::{Informer, OptionsConflict, SharedInformer};
 pub struct HandlerOptions {
     pub(crate) flow: FlowConfig,
     pub(crate) deadline: Duration,
-    pub(crate) resync: Option<Duration>,
+    pub(crate) resync: Option<Resync>,
     pub(crate) finalizer: Option<Finalizer>,
     pub(crate) predicate: Option<Predicate>,
     pub(crate) with_previous: bool,
@@ -64,12 +65,25 @@ impl HandlerOptions {
         self
     }
 
-    /// Calls [`reconcile`](super::EventHandler::reconcile) for every settled object once in `interval`; off by default.
+    /// Calls [`reconcile`](super::EventHandler::reconcile) for every settled object once in `interval`, for all at one moment;
+    /// off by default. [`resync_spread`](Self::resync_spread) takes the whole interval for it.
     ///
     /// A resync waits behind fresh work, never touches an object whose `add` or `delete` has not succeeded yet, and
     /// never pulls a retry forward; it releases keys that the retry cap has parked. An interval of zero turns it off.
     pub fn resync(mut self, interval: Duration) -> Self {
-        self.resync = (!interval.is_zero()).then_some(interval);
+        self.resync = Resync::at_once(interval);
+        self
+    }
+
+    /// As [`resync`](Self::resync), in whose place it comes, with the objects spread over the interval: what is asked of the API server
+    /// is the same, without a peak.
+    ///
+    /// Each object has a place in the interval, drawn from the event loop's seed and the object's key, and the intervals are jittered: from
+    /// one resync of an object to its next it takes 0.9 to 1.1 times `interval`, and up to that from the start, or from
+    /// its `add`, to the first one. Nothing is kept for an object. While the informer's cache is not synced, nothing is
+    /// resynced; a place that comes round meanwhile is left out.
+    pub fn resync_spread(mut self, interval: Duration) -> Self {
+        self.resync = Resync::spread(interval);
         self
     }
 

@@ -212,7 +212,7 @@ impl World {
         spawn(async move {
             let lane = Arc::clone(&shared.lanes()[0]);
             for _ in 0..times {
-                lane.resync(&shared.queue);
+                lane.resync(&shared.queue, |_| true);
                 yield_now().await;
                 shared.queue.add(lane.flow, &"a".parse().unwrap(), Cause::Manual);
             }

@@ -170,7 +170,7 @@ impl EventLoopBuilder {
         self
     }
 
-    /// Seeds the jitter of the backoff, so that a test's run can be repeated. Random by default.
+    /// Seeds the jitter of backoff and resyncs, so that a test's run can be repeated. Random by default.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -181,7 +181,8 @@ impl EventLoopBuilder {
         let clock = Clock::new();
         let seed = self.seed.unwrap_or_else(drawn_seed);
         let queue = AsyncQueue::<ObjectKey>::new(clock, seed);
-        EventLoop { shared: Arc::new(Shared::new(self.name, clock, queue)), config: self.config }
+        let config = Config { seed, ..self.config };
+        EventLoop { shared: Arc::new(Shared::new(self.name, clock, queue)), config }
     }
 }
 
@@ -197,6 +198,7 @@ impl EventLoop {
             drain_deadline: Duration::from_secs(25),
             sync_deadline: Duration::from_secs(120),
             abort: CancellationToken::new(),
+            seed: 0,
         };
         EventLoopBuilder { name: name.into(), seed: None, config }
     }

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use kubehandler_core::ObjectKey;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::info;
 
 use super::config::Config;
 use super::lane::Lane;
@@ -22,7 +21,6 @@ use super::wake::{WakeOnChange, Waker};
 use super::worker;
 use crate::cache::Subscriber;
 use crate::informer::{Informer, Subscription};
-use crate::queue::AsyncQueue;
 use crate::sync::JoinSet;
 
 impl Lane {
@@ -114,8 +112,8 @@ impl EventLoop {
             }
             let mut resyncs = JoinSet::new();
             for lane in lanes.iter() {
-                if let Some(interval) = lane.options.resync {
-                    resyncs.spawn(resync(Arc::clone(lane), shared.queue.clone(), interval));
+                if let Some(resync) = lane.options.resync {
+                    resyncs.spawn(resync.run(Arc::clone(lane), shared.queue.clone(), config.seed));
                 }
             }
             stopped(&cancel, &config.abort).await;
@@ -160,15 +158,6 @@ async fn stopped(cancel: &CancellationToken, abort: &CancellationToken) {
         biased;
         () = abort.cancelled() => {}
         () = cancel.cancelled() => {}
-    }
-}
-
-/// Wakes every key that the handler has met, once an interval.
-async fn resync(lane: Arc<Lane>, queue: AsyncQueue<ObjectKey>, interval: Duration) {
-    loop {
-        tokio::time::sleep(interval).await;
-        let keys = lane.resync(&queue);
-        debug!(handler = %lane.name, keys, "resync");
     }
 }
 

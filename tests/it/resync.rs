@@ -2,6 +2,7 @@
 //!
 //! Intervals need virtual time, so all of these run on the embedded server only.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kubehandler::{Cause, EventType, HandlerOptions};
@@ -27,6 +28,30 @@ fn every_settled_object_is_reconciled_once_an_interval() {
             let call = recorder.last(name);
             assert_eq!((call.event, call.causes.iter().collect()), (EventType::Update, vec![Cause::Resync]));
         }
+    });
+}
+
+#[test]
+fn spread_over_the_interval_each_object_has_a_moment_of_its_own() {
+    on_embedded(async |world| {
+        let (recorder, _running) = world.start_with(2, HandlerOptions::default().resync_spread(MINUTE)).await;
+        for object in 0..20 {
+            world.create(&format!("object-{object}"), "1").await;
+        }
+        time_passes(5 * MINUTE).await;
+        let mut seconds = BTreeSet::new();
+        for object in 0..20 {
+            let calls = recorder.calls_of(&format!("object-{object}"));
+            let resyncs: Vec<_> = calls.iter().filter(|call| call.function == Function::Reconcile).collect();
+            assert!((4..=6).contains(&resyncs.len()), "{object}: {resyncs:?}");
+            assert!(resyncs.iter().all(|call| call.causes == Cause::Resync.into()), "{object}: {resyncs:?}");
+            for pair in resyncs.windows(2) {
+                let gap = pair[1].began - pair[0].began;
+                assert!(MINUTE.mul_f64(0.89) < gap && gap < MINUTE.mul_f64(1.11), "{object}: {gap:?}");
+            }
+            seconds.insert((resyncs[0].began - calls[0].began).as_secs());
+        }
+        assert!(seconds.len() > 10, "of {MINUTE:?} they take {seconds:?}");
     });
 }
 

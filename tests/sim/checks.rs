@@ -274,7 +274,8 @@ impl Checker<'_> {
     fn asked(&self, call: &Call, key: &Key) -> Verdict {
         let now = self.reference.now;
         let near = |at: Option<Time>| at.is_some_and(|at| at <= now + TOLERANCE);
-        let resync = key.resync.is_some()
+        let resync = self.reference.plan(call.handler).resync_spread.is_some()
+            || key.resync.is_some()
             || self.resynced_since(call.handler, key.begun)
             || near(self.reference.next_tick(now + TOLERANCE));
         let raised = [

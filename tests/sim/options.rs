@@ -88,6 +88,8 @@ pub(crate) struct Plan {
     pub(crate) max_concurrent: Option<NonZeroUsize>,
     pub(crate) retry_cap: Option<NonZeroU32>,
     pub(crate) resync: Option<Duration>,
+    /// In its place: one that comes to each object at a moment of its own, which only the library knows.
+    pub(crate) resync_spread: Option<Duration>,
     pub(crate) deadline: Duration,
     pub(crate) backoff: BackoffConfig,
     pub(crate) retry_limit: Option<RetryLimit>,
@@ -243,6 +245,16 @@ impl Options {
         self.decoded_cache = one_of(&[0, 10_000, 8_000_000], &mut rng);
     }
 
+    /// Spreads the resyncs of some handlers; of none that has a retry cap, where a resync releases what that has parked.
+    pub(crate) fn draw_spread(&mut self, seed: u64) {
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x5b4e_ad00);
+        for plan in &mut self.handlers {
+            if rng.random_bool(0.5) && plan.retry_cap.is_none() {
+                plan.resync_spread = plan.resync.take();
+            }
+        }
+    }
+
     /// How long the world may need, at most, to come to rest once nothing goes wrong any more.
     pub(crate) fn rest(&self) -> Duration {
         let slowest = self.handlers.iter().map(|plan| {
@@ -294,6 +306,7 @@ impl Plan {
             max_concurrent: NonZeroUsize::new(one_of(&[0, 0, 1, 2], rng)),
             retry_cap: number(&[0, 0, 1, 4], rng),
             resync: one_of(&[None, None, Some(often), Some(often * 10), Some(Duration::from_secs(30))], rng),
+            resync_spread: None,
             deadline: Duration::from_millis(one_of(&[40, 1_500, 45_000], rng)),
             backoff,
             retry_limit,

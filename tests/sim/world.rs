@@ -63,6 +63,7 @@ pub(crate) fn live(seed: u64) -> Lived {
         if regressions::SEEDS.iter().all(|(known, _)| *known != seed) {
             options.draw_streams(seed);
             options.draw_representation(seed);
+            options.draw_spread(seed);
         }
         let mut world = World::new(options, &mut rng);
         world.live(&mut rng).await;
@@ -219,6 +220,9 @@ impl World {
             .backoff(plan.backoff.clone())
             .retry_limit(plan.retry_limit)
             .resync(plan.resync.unwrap_or_default());
+        if let Some(interval) = plan.resync_spread {
+            options = options.resync_spread(interval);
+        }
         if let Some(max) = plan.max_concurrent {
             options = options.max_concurrent(max);
         }

@@ -95,7 +95,12 @@ impl<T: Clone> Ledger<T> {
     /// The keys that have a record, sorted.
     #[must_use]
     pub fn keys(&self) -> Vec<ObjectKey> {
-        let mut keys: Vec<_> = self.records.keys().cloned().collect();
+        self.keys_among(|_| true)
+    }
+
+    /// Those of the keys that have a record for which `is_among` says yes, sorted.
+    pub fn keys_among(&self, is_among: impl Fn(&ObjectKey) -> bool) -> Vec<ObjectKey> {
+        let mut keys: Vec<_> = self.records.keys().filter(|key| is_among(key)).cloned().collect();
         keys.sort_unstable();
         keys
     }
