@@ -98,6 +98,8 @@ mod observer;
 mod queue;
 #[cfg(all(feature = "signals", unix))]
 mod signals;
+#[cfg(feature = "schema")]
+mod schema;
 mod store;
 mod supervisor;
 mod sync;
@@ -123,6 +125,8 @@ pub use metrics::Metrics;
 pub use observer::CallCounts;
 #[cfg(all(feature = "signals", unix))]
 pub use signals::Signals;
+#[cfg(feature = "schema")]
+pub use schema::{Schema, SchemaError, Violation, Violations};
 pub use store::{
     FlatNameIndex, Heard, Index, IndexedStore, InitMode, Listener, NameIndex, Store, StoreEnd, Subscriber,
     SubscriberFuncs, WatchConfig, WatchError, Watching,
