@@ -51,6 +51,9 @@
 //! |---|---|
 //! | react to the objects of a kind | [`EventHandler`], or closures: [`HandlerFuncs`] |
 //! | bring the world in line with an object by one function | [`Reconciler`], registered as [`Reconciling`] |
+//! | the same in one builder, with what it owns and watches | [`Controller`], [`Action`] |
+//! | be given objects and options of one's own, and reconcile all of them now and then | [`ResourceController`], registered as [`Controlling`] |
+//! | handle only objects that satisfy a JSON schema | `Controlling::schema`, `Schema` (feature `schema`) |
 //! | choose namespace, selectors, page size, or what to do while a kind is missing | [`InformerConfig`], [`InformerFactory::configured`] |
 //! | watch some namespaces only | [`InformerConfig::namespaces`] |
 //! | handle a kind known only at run time | [`InformerFactory::informer_with`] and `kube::api::DynamicObject` |
@@ -81,6 +84,8 @@
 //! `metrics`: stores in numbers for Prometheus (`Metrics`), by the crate `prometheus-client`. `signals`: tokens that SIGINT and SIGTERM
 //! cancel (`Signals`; Unix). Both are off by default.
 //!
+//! `schema`: JSON schemas that objects must satisfy (`Schema`), by the crate `jsonschema`, without its network and file access. Off by default.
+//!
 //! # Re-exports
 //!
 //! Keys, causes and the words of the contract come from `kubehandler-core`, the crate of the pure parts;
@@ -89,6 +94,7 @@
 mod cache;
 mod clock;
 mod contained;
+mod controller;
 mod event_loop;
 mod informer;
 mod json;
@@ -107,8 +113,11 @@ mod watcher;
 mod work_queue;
 
 pub use cache::{DecodeError, ObjectMetadata};
+#[cfg(feature = "schema")]
+pub use controller::Rejections;
+pub use controller::{Controller, ControllerFuncs, Controlling, ResourceController};
 pub use event_loop::{
-    AbandonedKey, Context, DefaultHandler, Ending, EventHandler, EventLoop, EventLoopBuilder, EventLoopHandle,
+    AbandonedKey, Action, Context, DefaultHandler, Ending, EventHandler, EventLoop, EventLoopBuilder, EventLoopHandle,
     HandlerFuncs, HandlerOptions, KeySnapshot, KeyState, Permanent, Predicate, Reconciler, Reconciling, RegisterError,
     Retry, RunError, RunReport, RunningCall, Snapshot, Stripped, UnknownHandler, strip_finalizer,
 };

@@ -18,6 +18,8 @@ pub struct CallCounts {
     pub deletes: u64,
     /// Calls that failed for any reason, panics and deadlines included, and writes of a finalizer that failed.
     pub failed: u64,
+    /// Calls that came to nothing since the handler's schema ([`Controlling`](crate::Controlling)) rejects the object as it is. They are among the calls above, and have not failed.
+    pub skipped: u64,
     /// Calls that panicked.
     pub panicked: u64,
     /// Calls that were dropped at their deadline.
@@ -46,6 +48,7 @@ pub(crate) struct Observer {
     reconciles: AtomicU64,
     deletes: AtomicU64,
     failed: AtomicU64,
+    skipped: AtomicU64,
     panicked: AtomicU64,
     timed_out: AtomicU64,
     finalizers_added: AtomicU64,
@@ -66,6 +69,11 @@ impl Observer {
 
     pub(crate) fn failed(&self) {
         increment(&self.failed);
+    }
+
+    /// A call came to nothing: the object is not one for the handler.
+    pub(crate) fn skipped(&self) {
+        increment(&self.skipped);
     }
 
     pub(crate) fn panicked(&self) {
@@ -98,6 +106,7 @@ impl Observer {
             reconciles: read(&self.reconciles),
             deletes: read(&self.deletes),
             failed: read(&self.failed),
+            skipped: read(&self.skipped),
             panicked: read(&self.panicked),
             timed_out: read(&self.timed_out),
             finalizers_added: read(&self.finalizers_added),

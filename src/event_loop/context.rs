@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::call::Call;
-use crate::cache::DecodeError;
+use crate::cache::{DecodeError, StoredObject};
 
 /// What a handler is given with each call: the object, why it is called, and a few things it may ask for.
 ///
@@ -38,6 +38,16 @@ impl<K> Context<K> {
 
     fn call(&self) -> &Call {
         &self.inner.call
+    }
+
+    /// The object, not decoded: what [`object`](Self::object) gives.
+    pub(crate) fn stored(&self) -> &Arc<StoredObject> {
+        &self.call().object
+    }
+
+    /// Whether the state that the call is given is the one that the last successful call was given.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.call().before.version.as_ref() == Some(self.call().object.version())
     }
 
     /// The object's key.
@@ -137,6 +147,11 @@ impl<K: DeserializeOwned + Send + Sync + 'static> Context<K> {
     /// the object's next version, since no retry could help; other objects are not affected.
     pub fn object(&self) -> Result<Arc<K>, DecodeError> {
         self.inner.decoded.get_or_init(|| self.call().informer.decode(&self.call().object)).clone()
+    }
+
+    /// Another state of the object, decoded.
+    pub(crate) fn decode(&self, stored: &Arc<StoredObject>) -> Result<Arc<K>, DecodeError> {
+        self.call().informer.decode(stored)
     }
 
     /// The object as the last successful call for this life was given it, beside [`object`](Self::object); only for a handler that asks for

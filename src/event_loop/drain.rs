@@ -64,12 +64,16 @@ async fn join_all(workers: &mut JoinSet<()>) {
     }
 }
 
-/// The keys that have work left. A timer alone is no work: a restart begins with `add` for every object anyway.
+/// The keys that have work left. A timer alone is no work: a restart begins with `add` for every object anyway; nor is an
+/// object that was skipped.
 pub(crate) fn abandoned(shared: &Shared) -> Vec<AbandonedKey> {
     let (now, lanes) = (shared.clock.now(), shared.lanes());
     let entries = shared.queue.entries().into_iter().filter(|entry| !matches!(entry.state, QueueState::Delayed(_)));
     let abandoned = entries.filter_map(|entry| {
         let lane = lanes.get(entry.flow.index())?;
+        if matches!(entry.state, QueueState::Parked(_)) && lane.skips(&entry.key) {
+            return None;
+        }
         Some(AbandonedKey {
             handler: Arc::clone(&lane.name),
             state: key_state(&entry.state, now),

@@ -34,9 +34,23 @@ pub(crate) struct Lane {
     pub(crate) settled: Settled,
     ledger: Mutex<Ledger<Arc<StoredObject>>>,
     // Why a key's last call failed, in short; gone with its next success. One entry a failing key, so bounded by the keys.
-    errors: Mutex<HashMap<ObjectKey, Arc<str>>>,
+    errors: Mutex<HashMap<ObjectKey, LastError>>,
     // Set by the first warning that the handler requeues without end: one a handler and run is enough.
     spinning: AtomicBool,
+}
+
+/// Why a key's last call did not succeed.
+struct LastError {
+    text: Arc<str>,
+    skipped: bool,
+}
+
+/// The same, before it is kept.
+#[derive(Clone, Copy)]
+pub(crate) struct Why<'a> {
+    pub(crate) text: &'a str,
+    /// Nothing failed: the object is not one for the handler.
+    pub(crate) skipped: bool,
 }
 
 /// What a worker is to call, decided under the store's lock.
@@ -159,10 +173,12 @@ impl Lane {
         self.ledger().record(key).map(Record::name)
     }
 
-    pub(crate) fn note_error(&self, key: &ObjectKey, error: Option<&str>) {
+    pub(crate) fn note_error(&self, key: &ObjectKey, error: Option<Why<'_>>) {
         let mut errors = self.errors.lock();
         match error {
-            Some(error) => drop(errors.insert(key.clone(), shortened(error))),
+            Some(Why { text, skipped }) => {
+                drop(errors.insert(key.clone(), LastError { text: shortened(text), skipped }));
+            }
             None => drop(errors.remove(key)),
         }
     }
@@ -173,7 +189,12 @@ impl Lane {
     }
 
     pub(crate) fn last_error(&self, key: &ObjectKey) -> Option<Arc<str>> {
-        self.errors.lock().get(key).cloned()
+        self.errors.lock().get(key).map(|error| Arc::clone(&error.text))
+    }
+
+    /// Whether the key waits for no more than another state of an object that is not one for the handler as it is.
+    pub(crate) fn skips(&self, key: &ObjectKey) -> bool {
+        self.errors.lock().get(key).is_some_and(|error| error.skipped)
     }
 }
 

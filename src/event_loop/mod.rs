@@ -6,6 +6,7 @@
 //!
 //! Lock order: an informer's store, then a lane's ledger, then the queue. Handlers' code never runs under a lock.
 
+mod action;
 mod call;
 mod config;
 mod context;
@@ -34,6 +35,7 @@ mod snapshot;
 mod wake;
 mod worker;
 
+pub use action::Action;
 pub use context::Context;
 pub use finalizer::{Stripped, strip_finalizer};
 pub use funcs::HandlerFuncs;
@@ -44,6 +46,8 @@ pub use predicate::Predicate;
 pub use reconciler::{Reconciler, Reconciling};
 pub use register::{EventLoop, EventLoopBuilder, RegisterError};
 pub use report::{AbandonedKey, Ending, RunError, RunReport};
+#[cfg(feature = "schema")]
+pub(crate) use retry::Skipped;
 pub(crate) use retry::find;
 pub use retry::{Permanent, Retry};
 pub use snapshot::{KeySnapshot, KeyState, RunningCall, Snapshot};

@@ -232,6 +232,11 @@ impl HandlerOptions {
         self.source(informer, Maps::by(map))
     }
 
+    /// Whether it asks for a finalizer.
+    pub(crate) fn has_finalizer(&self) -> bool {
+        self.finalizer.is_some()
+    }
+
     /// The informers that a handler needs: `own`, and those that it maps from.
     pub(crate) fn informers<'a>(&'a self, own: &'a Arc<Informer>) -> impl Iterator<Item = &'a Arc<Informer>> {
         std::iter::once(own).chain(self.sources.iter().map(|source| &source.informer))

@@ -6,6 +6,7 @@ use std::future::Future;
 use kube::Resource;
 use serde::de::DeserializeOwned;
 
+use super::action::Action;
 use super::context::Context;
 use super::handler::EventHandler;
 use super::options::HandlerOptions;
@@ -14,7 +15,8 @@ use crate::informer::SharedInformer;
 /// Brings the world in line with an object, whatever changed.
 ///
 /// [`reconcile`](Self::reconcile) stands for add, update, requeue and resync, [`cleanup`](Self::cleanup) for delete.
-/// Register it wrapped: `event_loop.register(Reconciling(reconciler))`. Everything that [`EventHandler`] promises holds.
+/// Register it wrapped: `event_loop.register(Reconciling(reconciler))`. Everything that [`EventHandler`] promises holds. For one made
+/// of closures, with what it owns and watches beside it, there is [`Controller`](crate::Controller).
 pub trait Reconciler: Send + Sync + 'static {
     /// The kind it reconciles.
     type Resource: Resource + DeserializeOwned + Clone + Debug + Send + Sync + 'static;
@@ -49,6 +51,17 @@ pub trait Reconciler: Send + Sync + 'static {
         let _ = (ctx, namespace, name);
         std::future::ready(Ok(()))
     }
+
+    /// What is to follow an error of [`reconcile`](Self::reconcile). `None`, the default, leaves it to the error: a growing backoff, or
+    /// what [`Retry`](super::Retry) or [`Permanent`](super::Permanent) in its chain asks for, which an [`Action`] overrules.
+    ///
+    /// It is not asked about errors of [`cleanup`](Self::cleanup), where "not before the next change" would be never, nor
+    /// about panics and calls past their deadline: those back off. It runs as part of the call, so it must be quick; if it
+    /// panics, that is how the call failed.
+    fn error_policy(&self, error: &anyhow::Error, ctx: &Context<Self::Resource>) -> Option<Action> {
+        let _ = (error, ctx);
+        None
+    }
 }
 
 /// Makes an [`EventHandler`] of a [`Reconciler`].
@@ -57,6 +70,16 @@ pub struct Reconciling<R>(
     /// The reconciler.
     pub R,
 );
+
+impl<R: Reconciler> Reconciling<R> {
+    async fn reconciled(&self, ctx: &Context<R::Resource>, namespace: &str, name: &str) -> anyhow::Result<()> {
+        let result = self.0.reconcile(ctx, namespace, name).await;
+        result.map_err(|error| match self.0.error_policy(&error, ctx) {
+            Some(action) => action.failed(&error),
+            None => error,
+        })
+    }
+}
 
 impl<R: Reconciler> EventHandler for Reconciling<R> {
     type Resource = R::Resource;
@@ -74,11 +97,11 @@ impl<R: Reconciler> EventHandler for Reconciling<R> {
     }
 
     async fn add(&self, ctx: &Context<R::Resource>, namespace: &str, name: &str) -> anyhow::Result<()> {
-        self.0.reconcile(ctx, namespace, name).await
+        self.reconciled(ctx, namespace, name).await
     }
 
     async fn update(&self, ctx: &Context<R::Resource>, namespace: &str, name: &str) -> anyhow::Result<()> {
-        self.0.reconcile(ctx, namespace, name).await
+        self.reconciled(ctx, namespace, name).await
     }
 
     async fn delete(&self, ctx: &Context<R::Resource>, namespace: &str, name: &str) -> anyhow::Result<()> {

@@ -119,7 +119,10 @@ impl fmt::Display for RunReport {
             self.calls.total()
         )?;
         writeln!(f, "  failed: {failed} (panicked {panicked}, timed out {timed_out}, deletions given up {given_up})")?;
-        let CallCounts { finalizers_added, finalizers_removed, .. } = self.calls;
+        let CallCounts { skipped, finalizers_added, finalizers_removed, .. } = self.calls;
+        if skipped > 0 {
+            writeln!(f, "  skipped, since a schema rejects the object: {skipped}")?;
+        }
         if finalizers_added + finalizers_removed > 0 {
             writeln!(f, "  finalizers: added {finalizers_added}, removed {finalizers_removed}")?;
         }

@@ -88,6 +88,16 @@ impl StdError for Permanent {
     }
 }
 
+/// Says that the object is not one for the handler, which is nobody's failure: it is skipped until it changes.
+///
+/// To the queue it is [`Permanent`]: parked, and visible there with this text. It is not counted as failed, nor reported as work left
+/// undone, and whoever returns it has logged what there is to log.
+#[derive(Debug, thiserror::Error)]
+#[error("skipped until it changes: {why}")]
+pub(crate) struct Skipped {
+    pub(crate) why: String,
+}
+
 /// The error of type `E` that `error` is, was given as context, or has among its sources.
 pub(crate) fn find<E: StdError + fmt::Display + fmt::Debug + Send + Sync + 'static>(
     error: &anyhow::Error,

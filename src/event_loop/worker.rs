@@ -12,8 +12,8 @@ use tracing::{debug, error, info, warn};
 
 use super::call::{Call, Wait};
 use super::finalizer::Finalizer;
-use super::lane::{Lane, Turn};
-use super::retry::{self, Permanent, Retry};
+use super::lane::{Lane, Turn, Why};
+use super::retry::{self, Permanent, Retry, Skipped};
 use super::shared::{Running, Shared};
 use crate::cache::DecodeError;
 use crate::contained::{Fault, contained};
@@ -77,6 +77,8 @@ struct Said {
     text: String,
     retry: RetryKind,
     let_go: bool,
+    // It was no failure.
+    skipped: bool,
 }
 
 /// Beside an error of `delete`: the object would not wait for another one.
@@ -91,6 +93,7 @@ async fn guarded(shared: &Shared, lane: &Lane, call: &Arc<Call>) -> Result<(), F
         text: format!("{error:#}"),
         retry: retry_kind(error, call),
         let_go: retry::find::<LetGo>(error).is_some(),
+        skipped: retry::find::<Skipped>(error).is_some(),
     };
     let mut contained = std::pin::pin!(contained(|| act(shared, lane, call), deadline, read));
     tokio::select! {
@@ -150,7 +153,7 @@ async fn delete_failed(lane: &Lane, finalizer: &Finalizer, call: &Call, error: a
 fn retry_kind(error: &anyhow::Error, call: &Call) -> RetryKind {
     // Another object may decode one day without a change of this one, which then nothing would wake.
     let undecodable = retry::find::<DecodeError>(error).is_some_and(|error| error.is_about(&call.object));
-    if undecodable || retry::find::<Permanent>(error).is_some() {
+    if undecodable || retry::find::<Permanent>(error).is_some() || retry::find::<Skipped>(error).is_some() {
         return RetryKind::Permanent;
     }
     retry::find::<Retry>(error).map_or(RetryKind::Backoff, |retry| RetryKind::After(retry.delay()))
@@ -178,7 +181,7 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
         }
         Err(fault) => fault,
     };
-    let Said { text, retry, let_go } = explain(shared, fault);
+    let Said { text, retry, let_go, skipped } = explain(shared, fault);
     let is_delete = call.event == EventType::Delete;
     // What the finalizer holds is never given up: it is parked, and stays.
     let is_held = lane.options.finalizer.is_some() && !let_go;
@@ -192,9 +195,13 @@ fn settle(shared: &Shared, lane: &Lane, call: &Call, result: Result<(), Fault<Sa
         return;
     }
     lane.settle(key, Settlement::Failed);
-    lane.note_error(key, Some(&text));
+    lane.note_error(key, Some(Why { text: &text, skipped }));
     let settled = shared.queue.done(lane.flow, key, Outcome::Failed(Failure { retry, never_cap: is_delete }));
-    log_failure(shared, lane, call, &text, settled);
+    if skipped {
+        debug!(handler = %lane.name, %key, version = %version, why = %text, "skipped");
+    } else {
+        log_failure(shared, lane, call, &text, settled);
+    }
 }
 
 /// Gives the key back after a call that settled its record.
@@ -224,17 +231,21 @@ fn close(shared: &Shared, lane: &Lane, call: &Call) {
 
 /// The fault in words, and what it asks of the queue.
 fn explain(shared: &Shared, fault: Fault<Said>) -> Said {
-    shared.observer.failed();
+    if let Fault::Error(Said { skipped: true, .. }) = &fault {
+        shared.observer.skipped();
+    } else {
+        shared.observer.failed();
+    }
+    let backs_off = |text| Said { text, retry: RetryKind::Backoff, let_go: false, skipped: false };
     match fault {
         Fault::Error(said) => said,
         Fault::Panic(text) => {
             shared.observer.panicked();
-            Said { text: format!("panicked: {text}"), retry: RetryKind::Backoff, let_go: false }
+            backs_off(format!("panicked: {text}"))
         }
         Fault::Deadline(deadline) => {
             shared.observer.timed_out();
-            let text = format!("dropped at its deadline of {deadline:?}");
-            Said { text, retry: RetryKind::Backoff, let_go: false }
+            backs_off(format!("dropped at its deadline of {deadline:?}"))
         }
     }
 }

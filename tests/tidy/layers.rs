@@ -120,6 +120,19 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_know: Some(&["informer", "store", "sync"]),
         must_not_know: &["kube", "kubehandler_core"],
     },
+    Layer {
+        package: "",
+        part: "controller",
+        may_know: Some(&["cache", "clock", "event_loop", "informer", "schema", "sync"]),
+        // Of the queue only the words for why a key was woken.
+        must_not_know: &["kube::Client", "kubehandler_core::dispatch", "kubehandler_core::store", "http", "jsonschema"],
+    },
+    Layer {
+        package: "",
+        part: "schema",
+        may_know: Some(&["sync"]),
+        must_not_know: &["kube", "kubehandler_core", "tokio", "http", "std::fs", "std::net"],
+    },
     Layer { package: "", part: "contained", may_know: Some(&[]), must_not_know: &["kube", "kubehandler_core"] },
     // It judges the library, and so must not share its mistakes.
     Layer { package: "testkit", part: "", may_know: None, must_not_know: &["kubehandler", "kubehandler_core"] },
