@@ -66,8 +66,12 @@ fn d3_a_rejected_object_is_reported_once_with_every_violation_and_added_when_it_
         world.change("a", "3").await;
         options.diary.tells("a", &["add 3"]).await;
         rejected(&rejections, &[]).await;
+        // One that is bad at the end is no work left undone.
+        world.create("c", "none").await;
+        rejected(&rejections, &["c"]).await;
+        eventually("it is parked", || running.handle.snapshot().calls.skipped == 4).await;
         let report = running.stop().await;
-        assert_eq!((report.calls.failed, report.calls.skipped, report.is_clean()), (0, 3, true), "{report}");
+        assert_eq!((report.calls.failed, report.calls.skipped, report.is_clean()), (0, 4, true), "{report}");
     });
 }
 
