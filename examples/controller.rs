@@ -19,7 +19,7 @@ impl ResourceController for Sites {
     type Options = &'static str;
 
     async fn add(&self, site: Arc<ConfigMap>, domain: &&'static str, ctx: &Context<ConfigMap>) -> anyhow::Result<()> {
-        let pages = site.data.as_ref().map_or(0, |data| data.len());
+        let pages = site.data.iter().flatten().count();
         println!("add        http://{}.{domain}: {pages} pages", ctx.key().name());
         Ok(())
     }

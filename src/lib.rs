@@ -102,10 +102,10 @@ mod json;
 mod metrics;
 mod observer;
 mod queue;
-#[cfg(all(feature = "signals", unix))]
-mod signals;
 #[cfg(feature = "schema")]
 mod schema;
+#[cfg(all(feature = "signals", unix))]
+mod signals;
 mod store;
 mod supervisor;
 mod sync;
@@ -132,10 +132,10 @@ pub use kubehandler_core::{EventType, Life, ObjectKey};
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
 pub use observer::CallCounts;
-#[cfg(all(feature = "signals", unix))]
-pub use signals::Signals;
 #[cfg(feature = "schema")]
 pub use schema::{Schema, SchemaError, Violation, Violations};
+#[cfg(all(feature = "signals", unix))]
+pub use signals::Signals;
 pub use store::{
     FlatNameIndex, Heard, Index, IndexedStore, InitMode, Listener, NameIndex, Store, StoreEnd, Subscriber,
     SubscriberFuncs, WatchConfig, WatchError, Watching,

@@ -351,5 +351,6 @@ mod tests {
             ledger.decide(key, Some(seen(&life, Phase::Live)), WhenUnchanged::Nothing);
         }
         assert_eq!((ledger.len(), ledger.is_empty(), ledger.keys()), (3, false, keys.to_vec()));
+        assert_eq!(ledger.keys_among(|key| key.namespace() == Some("a")), keys[..2]);
     }
 }
