@@ -113,9 +113,9 @@ fn r6_one_that_has_ended_takes_no_messages_and_answers_none() {
         gate.open();
         assert_eq!(early.await, Err(CallError::Ended(WatcherEnded)));
         let (one, two) = (watcher.join().await, watcher.clone().join().await);
-        assert_eq!((one.to_string(), two.to_string()), ("shutdown: first".into(), "shutdown: first".into()));
+        assert_eq!((one.to_string(), two.to_string()), ("shut down: first".into(), "shut down: first".into()));
         assert_eq!(watcher.send(Note::Say("late")).await, Err(WatcherEnded));
         assert_eq!(watcher.call(Note::Count).await, Err(CallError::Ended(WatcherEnded)));
-        diary.says(["init", "waits", "terminate: shutdown: first"]).await;
+        diary.says(["init", "waits", "terminate: shut down: first"]).await;
     });
 }
