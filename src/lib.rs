@@ -56,7 +56,7 @@
 //! | handle only objects that satisfy a JSON schema | `Controlling::schema`, `Schema` (feature `schema`) |
 //! | choose namespace, selectors, page size, or what to do while a kind is missing | [`InformerConfig`], [`InformerFactory::configured`] |
 //! | watch some namespaces only | [`InformerConfig::namespaces`] |
-//! | handle a kind known only at run time | [`InformerFactory::informer_with`] and `kube::api::DynamicObject` |
+//! | handle a kind known only at run time, by `apiVersion` and `kind` | [`InformerFactory::kind`], [`Dynamic`], [`DynamicFields`] |
 //! | read other objects from a cache | [`SharedInformer`] |
 //! | be told of each change with its objects, without a queue | [`SharedInformer::watch`], [`Subscriber`], [`SubscriberFuncs`], [`Store`] |
 //! | see every event, with state of one's own, messages and timeouts | [`Watcher`], [`SharedInformer::watcher`] |
@@ -112,7 +112,7 @@ mod sync;
 mod watcher;
 mod work_queue;
 
-pub use cache::{DecodeError, ObjectMetadata};
+pub use cache::{DecodeError, Dynamic, DynamicFields, ObjectMetadata};
 #[cfg(feature = "schema")]
 pub use controller::Rejections;
 pub use controller::{Controller, ControllerFuncs, Controlling, ResourceController};
@@ -123,8 +123,8 @@ pub use event_loop::{
 };
 pub use informer::{
     AtLeastError, CacheSnapshot, IndexError, IndexHandle, InformerConfig, InformerError, InformerErrorKind,
-    InformerFactory, InformerState, InformerStatus, ListMode, OnMissing, OptionsConflict, PointerError, Representation,
-    RetryAfter, RetryInterval, SharedInformer, StoppedError, SyncError,
+    InformerFactory, InformerState, InformerStatus, KindError, ListMode, OnMissing, OptionsConflict, PointerError,
+    Representation, RetryAfter, RetryInterval, SharedInformer, StoppedError, SyncError,
 };
 pub use kubehandler_core::outbox::Delivery;
 pub use kubehandler_core::queue::{BackoffConfig, Cause, Causes, RetryLimit};

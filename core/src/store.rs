@@ -95,6 +95,8 @@ pub struct Store<T> {
     entries: BTreeSet<ByKey<T>>,
     // Of which namespaces a list has been applied, `None` for one of all. The first one's objects are the preexisting ones.
     listed: BTreeSet<Option<Box<str>>>,
+    // Of which namespaces the next list gives its objects in another shape.
+    reshaped: BTreeSet<Option<Box<str>>>,
 }
 
 /// An entry, found and sorted by its object's key: another one beside it would be a seventh of what an object without its text takes.
@@ -103,7 +105,7 @@ struct ByKey<T>(Entry<T>);
 
 impl<T> Default for Store<T> {
     fn default() -> Self {
-        Self { entries: BTreeSet::new(), listed: BTreeSet::new() }
+        Self { entries: BTreeSet::new(), listed: BTreeSet::new(), reshaped: BTreeSet::new() }
     }
 }
 
@@ -150,7 +152,15 @@ impl<T: Stored> Store<T> {
     #[must_use]
     pub fn unchanged(&self, key: &ObjectKey, life: &Life, version: &ResourceVersion) -> Option<&Arc<T>> {
         let held = &self.entry(key)?.object;
-        (held.life() == life && same_state(held.version(), version)).then_some(held)
+        let is_reshaped =
+            self.reshaped.iter().any(|namespace| namespace.is_none() || namespace.as_deref() == key.namespace());
+        (held.life() == life && same_state(held.version(), version) && !is_reshaped).then_some(held)
+    }
+
+    /// The next list of these objects (of one namespace, or of all) gives them in another shape, as where the server converts
+    /// them: its states take the place of those held, and are told as updates, though their versions are the same.
+    pub fn reshape(&mut self, namespace: Option<&str>) {
+        self.reshaped.insert(namespace.map(Into::into));
     }
 
     /// Makes the store hold exactly `list`, a complete and successful one, and tells each change.
@@ -185,7 +195,9 @@ impl<T: Stored> Store<T> {
             }
             lives_on
         });
-        let preexisting = self.listed.insert(namespace.map(Into::into));
+        let namespace = namespace.map(Into::into);
+        let is_reshaped = self.reshaped.remove(&namespace);
+        let preexisting = self.listed.insert(namespace);
         if self.entries.is_empty() {
             // At once: a tree that grows by one key after the other, sorted, is left half empty.
             self.entries = list.into_iter().map(|object| ByKey(Entry { object, preexisting })).collect();
@@ -195,7 +207,7 @@ impl<T: Stored> Store<T> {
             return;
         }
         for object in list {
-            self.put(object, preexisting, &mut tell);
+            self.put(object, preexisting, is_reshaped, &mut tell);
         }
     }
 
@@ -216,7 +228,7 @@ impl<T: Stored> Store<T> {
                 if other_life {
                     self.remove(object.key(), None, &mut tell);
                 }
-                self.put(object, false, &mut tell)
+                self.put(object, false, false, &mut tell)
             }
             // The end of a life that the store never saw is the end of the one it holds, too.
             Event::Gone(object) if other_life => self.remove(object.key(), None, &mut tell),
@@ -238,14 +250,22 @@ impl<T: Stored> Store<T> {
     }
 
     /// Adds `object` or lets the stored state of the same life become it.
-    fn put(&mut self, object: Arc<T>, preexisting: bool, tell: &mut impl FnMut(&ObjectKey, Change<'_, T>)) -> Applied {
+    fn put(
+        &mut self,
+        object: Arc<T>,
+        preexisting: bool,
+        is_reshaped: bool,
+        tell: &mut impl FnMut(&ObjectKey, Change<'_, T>),
+    ) -> Applied {
         let new = match self.entry(object.key()) {
             None => {
                 let new = Entry { object, preexisting };
                 tell(new.object.key(), Change::Added { new: &new });
                 new
             }
-            Some(held) if same_state(held.object.version(), object.version()) => return Applied::Unchanged,
+            Some(held) if same_state(held.object.version(), object.version()) && !is_reshaped => {
+                return Applied::Unchanged;
+            }
             Some(Entry { object: old, preexisting }) => {
                 let new = Entry { object, preexisting: *preexisting };
                 tell(new.object.key(), Change::Updated { old, new: &new });

@@ -28,6 +28,31 @@ pub(super) fn explain<K: DeserializeOwned>(of: (&ObjectKey, &Life), body: &[u8])
     DecodeError::new(of, kind, &path, &problem)
 }
 
+/// Why what stands at the pointer `at` of an object is no `K`.
+pub(super) fn explain_part<K: DeserializeOwned>(
+    of: (&ObjectKey, &Life),
+    kind: &str,
+    at: &str,
+    part: &Value,
+) -> DecodeError {
+    let (inside, problem) = problem::<K>(part.to_string().as_bytes(), part);
+    let mut path = String::new();
+    for step in at.split('/').skip(1) {
+        let step = step.replace("~1", "/").replace("~0", "~");
+        if let Ok(index) = step.parse::<usize>() {
+            path.extend(["[", &index.to_string(), "]"]);
+        } else {
+            path.push_str(if path.is_empty() { "" } else { "." });
+            path.extend(step.escape_debug());
+        }
+    }
+    if inside != "." {
+        let joint = if inside.starts_with('[') || path.is_empty() { "" } else { "." };
+        path.extend([joint, &inside]);
+    }
+    DecodeError::new(of, kind, &path, &problem)
+}
+
 fn problem<K: DeserializeOwned>(body: &[u8], value: &Value) -> (String, String) {
     let first = serde_path_to_error::deserialize::<_, K>(&mut serde_json::Deserializer::from_slice(body));
     let path = first.err().map_or_else(|| ".".to_owned(), |error| printed(error.path()));

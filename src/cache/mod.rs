@@ -8,6 +8,7 @@
 mod codec;
 mod content;
 mod decoded;
+mod dynamic;
 mod error;
 mod index;
 mod intern;
@@ -21,6 +22,7 @@ mod subscriber;
 
 pub(crate) use content::Content;
 pub(crate) use decoded::Decoded;
+pub use dynamic::{Dynamic, DynamicFields};
 pub use error::DecodeError;
 pub(crate) use index::IndexId;
 pub(crate) use intern::Interner;

@@ -143,6 +143,15 @@ impl Cache {
         true
     }
 
+    /// The next list of this part gives its objects in another shape: its states take the place of those held, though their
+    /// versions are the same.
+    pub(crate) fn reshape(&self, session: Session, part: &Part) {
+        let mut inner = self.lock();
+        if inner.session == session.0 {
+            inner.store.reshape(part.namespace.as_deref());
+        }
+    }
+
     /// Applies an event of the watch. `None` if `session` has ended.
     pub(crate) fn apply(&self, session: Session, event: Event<StoredObject>, left: &mut Leftovers) -> Option<Applied> {
         let mut inner = self.lock();
@@ -298,6 +307,11 @@ impl Cache {
         let inner = self.lock();
         let entries = inner.store.entries().filter(|(key, _)| part.holds(key));
         entries.map(|(_, entry)| Arc::clone(&entry.object)).collect()
+    }
+
+    /// Whether there is any object of this part.
+    pub(crate) fn holds_any(&self, part: &Part) -> bool {
+        self.lock().store.entries().any(|(key, _)| part.holds(key))
     }
 
     /// Whether readers may rely on the content.

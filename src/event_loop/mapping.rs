@@ -96,7 +96,7 @@ impl WakeOwners {
     fn owners(&self, owned: &StoredObject) -> impl Iterator<Item = ObjectKey> {
         let resource = &self.0.lane.informer.target().resource;
         let owners = owned.owners().iter();
-        let owners = owners.filter(|owner| *owner.kind == *resource.kind && owner.group() == resource.group);
+        let owners = owners.filter(|owner| *owner.kind == *resource.kind() && owner.group() == resource.group());
         owners.flat_map(|owner| {
             let namespaced = owned.key().namespace().map(Some);
             let places = namespaced.into_iter().chain([None]);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::target::Target;
+use super::target::{Named, Target, Wanted};
 
 /// Why a list or a watch failed. Cheap to clone.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -15,6 +15,7 @@ pub struct InformerError(Arc<Details>);
 
 #[derive(Debug)]
 struct Details {
+    verb: Verb,
     kind: InformerErrorKind,
     text: String,
 }
@@ -31,7 +32,7 @@ pub enum InformerErrorKind {
     Unauthorized,
     /// The server denies the request (403).
     Forbidden,
-    /// The server does not know the resource (404).
+    /// The server does not know the resource (404), or discovery lacks the kind.
     Missing,
     /// The resourceVersion or continue token is too old (410). A new list follows.
     Expired,
@@ -62,6 +63,10 @@ pub(crate) enum Verb {
     Get,
     /// Of one object.
     Patch,
+    /// Of the definition of what is listed.
+    Read,
+    /// Where a kind is, by its name.
+    Discover,
 }
 
 impl Verb {
@@ -72,6 +77,8 @@ impl Verb {
             Self::Stream => "list as a stream",
             Self::Get => "get",
             Self::Patch => "patch",
+            Self::Read => "read",
+            Self::Discover => "discover",
         }
     }
 }
@@ -84,34 +91,38 @@ impl InformerError {
     }
 
     /// Words a failure: what was tried, what happened (`detail`, a phrase), what to do.
-    pub(crate) fn new(verb: Verb, target: &Target, kind: InformerErrorKind, detail: &str) -> Self {
+    pub(crate) fn new<R: Named>(verb: Verb, target: &Target<R>, kind: InformerErrorKind, detail: &str) -> Self {
         let text = format!("cannot {} {target}: {detail}{}", verb.as_str(), remedy(verb, target, kind));
-        Self(Arc::new(Details { kind, text }))
+        Self(Arc::new(Details { verb, kind, text }))
+    }
+
+    pub(super) fn verb(&self) -> Verb {
+        self.0.verb
     }
 }
 
 /// What to do about a failure, as the end of its sentence.
-fn remedy(verb: Verb, target: &Target, kind: InformerErrorKind) -> String {
-    let resource = &target.resource;
+fn remedy<R: Named>(verb: Verb, target: &Target<R>, kind: InformerErrorKind) -> String {
+    let resource = target.resource.wanted();
     match kind {
+        InformerErrorKind::Forbidden if verb == Verb::Discover => "; grant the ClusterRole system:discovery".to_owned(),
         InformerErrorKind::Forbidden => {
             let role = match &target.namespaces {
                 None => "a ClusterRole and ClusterRoleBinding".to_owned(),
                 Some(_) => format!("a Role and RoleBinding {}", target.scope()),
             };
             let verbs = match verb {
-                Verb::List | Verb::Watch | Verb::Stream => r#"["list", "watch"]"#,
+                Verb::List | Verb::Watch | Verb::Stream | Verb::Discover => r#"["list", "watch"]"#,
                 Verb::Get | Verb::Patch => r#"["get", "patch"]"#,
+                Verb::Read => r#"["get"]"#,
             };
-            format!(
-                "; grant apiGroups [\"{}\"], resources [\"{}\"], verbs {verbs} by {role}",
-                resource.group, resource.plural
-            )
+            let plural = match &resource {
+                Wanted::Resource(resource) => &resource.plural,
+                Wanted::Kind(name) => &name.kind,
+            };
+            format!("; grant apiGroups [\"{}\"], resources [\"{plural}\"], verbs {verbs} by {role}", resource.group())
         }
-        InformerErrorKind::Missing => format!(
-            "; is the CustomResourceDefinition of {resource} installed, does it serve version {}, and is the scope right?",
-            resource.version
-        ),
+        InformerErrorKind::Missing => missing(&resource),
         InformerErrorKind::Unauthorized => {
             "; check the kubeconfig's user (token, client certificate) or the service account's token".to_owned()
         }
@@ -125,7 +136,7 @@ fn remedy(verb: Verb, target: &Target, kind: InformerErrorKind) -> String {
                 .to_owned()
         }
         // That the server does not know streams is the usual reason, and nothing needs to be done about it.
-        InformerErrorKind::Rejected if verb == Verb::Stream => String::new(),
+        InformerErrorKind::Rejected if matches!(verb, Verb::Stream | Verb::Discover) => String::new(),
         InformerErrorKind::Rejected => "; check the selectors and the scope".to_owned(),
         InformerErrorKind::Expired
         | InformerErrorKind::TooNew
@@ -134,6 +145,19 @@ fn remedy(verb: Verb, target: &Target, kind: InformerErrorKind) -> String {
         | InformerErrorKind::Stalled
         | InformerErrorKind::Truncated
         | InformerErrorKind::Malformed => String::new(),
+    }
+}
+
+fn missing(resource: &Wanted) -> String {
+    let installed = format!("; is the CustomResourceDefinition of {resource} installed");
+    match resource {
+        Wanted::Resource(resource) => {
+            format!("{installed}, does it serve version {}, and is the scope right?", resource.version)
+        }
+        Wanted::Kind(_) => match resource.version() {
+            Some(version) => format!("{installed}, and does it serve version {version}?"),
+            None => format!("{installed}?"),
+        },
     }
 }
 

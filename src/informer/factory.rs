@@ -1,21 +1,23 @@
 //! Informers by what they watch: whoever asks for the same gets the same one.
 
-use std::collections::BTreeMap;
 use std::sync::Weak;
 
+use super::client::Client;
 use super::config::InformerConfig;
 use super::error::OptionsConflict;
 use super::face::SharedInformer;
+use super::kind::{KindError, KindName};
 use super::shared::Informer;
-use super::target::{Resource, Target};
+use super::target::{Asked, Resource, Target, Wanted};
+use crate::cache::Dynamic;
 use crate::sync::{Arc, Mutex};
 
 /// Makes informers and shares them: one for each resource, namespace, selectors and full-or-metadata.
 ///
-/// Cheap to clone; clones share. An informer lives as long as somebody holds it.
+/// Cheap to clone; clones share, what discovery has told of kinds included. An informer lives as long as somebody holds it.
 #[derive(Clone)]
 pub struct InformerFactory {
-    client: kube::Client,
+    client: Client,
     defaults: InformerConfig,
     seed: u64,
     shared: Arc<Mutex<Shared>>,
@@ -23,7 +25,7 @@ pub struct InformerFactory {
 
 #[derive(Default)]
 struct Shared {
-    informers: BTreeMap<Target, Weak<Informer>>,
+    informers: Vec<(Asked, Weak<Informer>)>,
     // How many have been made: each draws from a sequence of its own.
     made: u64,
 }
@@ -38,7 +40,8 @@ impl InformerFactory {
     /// Informers that use `client`, over all namespaces and with the default options.
     #[must_use]
     pub fn new(client: kube::Client) -> Self {
-        Self { client, defaults: InformerConfig::default(), seed: crate::clock::drawn_seed(), shared: Arc::default() }
+        let (client, defaults) = (Client::new(client), InformerConfig::default());
+        Self { client, defaults, seed: crate::clock::drawn_seed(), shared: Arc::default() }
     }
 
     /// Changes what [`informer`](Self::informer) and [`informer_with`](Self::informer_with) ask for.
@@ -98,25 +101,79 @@ impl InformerFactory {
         dynamic_type: &K::DynamicType,
         config: InformerConfig,
     ) -> SharedInformer<K> {
+        self.share(Wanted::Resource(Resource::of::<K>(dynamic_type)), K::metadata_api(), config)
+    }
+
+    /// The informer of a kind that is known by its name only, with the default options: `api_version` and `kind` as its objects
+    /// have them, such as `v1` and `Pod`, or `example.com/v1` and `Widget`. A group without a version (`example.com` or
+    /// `example.com/*`) stands for the version that the server prefers, or the next one that has the kind.
+    ///
+    /// Nothing is asked yet. Once it runs, it asks discovery where the kind is; what discovery says is kept, for all informers
+    /// of this factory and its clones, until it proves out of date. A kind that discovery lacks is one that is missing:
+    /// [`InformerConfig::on_missing`] says what follows. A kind without namespaces cannot be watched in one: that fails, with
+    /// these words, until the sync's deadline.
+    ///
+    /// It shares with all who ask for the same group, version and kind, typed ones included; where the server is to choose the
+    /// version, only with those who ask in the same way. If that version is not served any more, another one takes its place:
+    /// objects are then held in its shape, also those that have not changed, which is told as an update to subscribers, and to
+    /// handlers only with the next call.
+    ///
+    /// ```no_run
+    /// # fn example(informers: &kubehandler::InformerFactory) -> anyhow::Result<()> {
+    /// use kubehandler::HandlerFuncs;
+    ///
+    /// let widgets = HandlerFuncs::new("widgets", informers.kind("example.com/v1", "Widget")?).on_add(|ctx, _, name| async move {
+    ///     let widget = ctx.object()?;
+    ///     println!("{name} has {:?} replicas", widget.data.pointer("/spec/replicas"));
+    ///     Ok(())
+    /// });
+    /// # let _ = widgets;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What can name no kind: letters and signs that no group, version or kind has.
+    pub fn kind(&self, api_version: &str, kind: &str) -> Result<SharedInformer<Dynamic>, KindError> {
+        self.configured_kind(api_version, kind, self.defaults.clone())
+    }
+
+    /// The informer of a kind that is known by its name only, as `config` says; see [`kind`](Self::kind) and
+    /// [`configured`](Self::configured). Its objects are read as `K`: [`Dynamic`], a type of your own that holds some of their
+    /// fields, or `PartialObjectMeta<Dynamic>` to have nothing but metadata sent.
+    ///
+    /// # Errors
+    /// As [`kind`](Self::kind).
+    pub fn configured_kind<K: kube::Resource>(
+        &self,
+        api_version: &str,
+        kind: &str,
+        config: InformerConfig,
+    ) -> Result<SharedInformer<K>, KindError> {
+        Ok(self.share(Wanted::Kind(KindName::parse(api_version, kind)?), K::metadata_api(), config))
+    }
+
+    fn share<K>(&self, resource: Wanted, metadata_only: bool, config: InformerConfig) -> SharedInformer<K> {
         let target = Target {
-            resource: Resource::of::<K>(dynamic_type),
+            resource,
             namespaces: config.namespaces.clone(),
             label_selector: config.label_selector.clone(),
             field_selector: config.field_selector.clone(),
-            metadata_only: K::metadata_api(),
+            metadata_only,
         };
         let mut shared = self.shared.lock();
-        if let Some(informer) = shared.informers.get(&target).and_then(Weak::upgrade) {
+        shared.informers.retain(|(_, informer)| informer.strong_count() > 0);
+        let mut known = shared.informers.iter().filter(|(known, _)| known.is_same(&target));
+        if let Some(informer) = known.find_map(|(_, informer)| informer.upgrade()) {
             let differences = informer.config.differences(&config);
             let conflict =
                 (!differences.is_empty()).then(|| OptionsConflict { informer: target.to_string(), differences });
             return SharedInformer::new(informer, conflict);
         }
-        shared.informers.retain(|_, informer| informer.strong_count() > 0);
         let seed = self.seed.wrapping_add(shared.made);
         shared.made += 1;
         let informer = Informer::new(target.clone(), config, self.client.clone(), seed);
-        shared.informers.insert(target, Arc::downgrade(&informer));
+        shared.informers.push((target, Arc::downgrade(&informer)));
         SharedInformer::new(informer, None)
     }
 }

@@ -26,9 +26,15 @@ pub(super) struct Intake<'a> {
 
 impl<'a> Intake<'a> {
     pub(super) fn new(informer: &'a Informer) -> Self {
-        let types = informer.target.types();
         let packer = Packer::compressing_above(informer.config.compress_above);
+        // Set before anything is read.
+        let types = TypeMeta { api_version: String::new(), kind: String::new() };
         Self { informer, types, interner: Interner::default(), packer, text: Vec::new() }
+    }
+
+    /// What the objects are from now on, where they do not say it themselves.
+    pub(super) fn set_types(&mut self, types: TypeMeta) {
+        self.types = types;
     }
 
     /// Reads an object, which is without its text until it is kept: it may be one that the cache holds already. To be kept, or

@@ -6,9 +6,12 @@
 //!
 //! The informer must not know queues or handlers: it fills a cache, which tells its subscribers.
 
+mod client;
 mod config;
 mod connection;
 mod counts;
+mod definition;
+mod discovery;
 mod error;
 mod face;
 mod factory;
@@ -18,6 +21,7 @@ mod fuzz;
 mod gathered;
 mod indexes;
 mod intake;
+mod kind;
 mod machine;
 mod progress;
 #[cfg(all(test, shuttle))]
@@ -40,6 +44,7 @@ pub use error::{AtLeastError, InformerError, InformerErrorKind, OptionsConflict,
 pub use face::{CacheSnapshot, SharedInformer};
 pub use factory::InformerFactory;
 pub use indexes::{IndexError, IndexHandle};
+pub use kind::KindError;
 pub(crate) use machine::RETRY_AFTER_MAX;
 pub(crate) use shared::{Informer, Subscription};
 pub(crate) use single::Answer;

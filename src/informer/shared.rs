@@ -12,12 +12,13 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use super::client::Client;
 use super::config::{InformerConfig, OnMissing, Representation};
 use super::counts::Counters;
 use super::error::{AtLeastError, InformerError, StoppedError, SyncError};
 use super::progress::{Live, PartLive, Progress};
 use super::status::{InformerState, InformerStatus};
-use super::target::Target;
+use super::target::Asked;
 use crate::cache::{
     Cache, DecodeError, Decoded, Entry, Leftovers, Part, Session, StoredObject, Subscriber, SubscriberId,
 };
@@ -31,11 +32,11 @@ pub(crate) struct InformerId(u64);
 /// List and watch of one target, and the cache that it fills. Untyped: types over one URL share it.
 pub(crate) struct Informer {
     pub(super) id: InformerId,
-    pub(super) target: Target,
+    pub(super) target: Asked,
     // What each of its tasks lists and watches.
-    pub(super) parts: Vec<(Target, Part)>,
+    pub(super) parts: Vec<(Asked, Part)>,
     pub(super) config: InformerConfig,
-    pub(super) client: kube::Client,
+    pub(super) client: Client,
     // Where the task's jitter begins.
     pub(super) seed: u64,
     // Up to where everything is known already: the watch begins there, and no list precedes it.
@@ -57,7 +58,7 @@ pub(crate) struct Informer {
 }
 
 impl Informer {
-    pub(super) fn new(target: Target, config: InformerConfig, client: kube::Client, seed: u64) -> Arc<Self> {
+    pub(super) fn new(target: Asked, config: InformerConfig, client: Client, seed: u64) -> Arc<Self> {
         Arc::new(Self::built(target, config, client, seed))
     }
 
@@ -69,7 +70,7 @@ impl Informer {
         Arc::new(Self { begins_at, is_alone: !keeps_texts, ..own })
     }
 
-    fn built(target: Target, config: InformerConfig, client: kube::Client, seed: u64) -> Self {
+    fn built(target: Asked, config: InformerConfig, client: Client, seed: u64) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let decoded = Decoded::new(config.decoded_cache);
         let parts = target.parts();
@@ -331,7 +332,7 @@ impl Informer {
     }
 
     /// What it lists and watches.
-    pub(crate) fn target(&self) -> &Target {
+    pub(crate) fn target(&self) -> &Asked {
         &self.target
     }
 

@@ -10,12 +10,13 @@ use kube::client::Body;
 use kubehandler_core::ObjectKey;
 use tokio::time::timeout;
 
+use super::client::Place;
 use super::error::{InformerErrorKind as Kind, Verb};
 use super::machine::PageRequest;
 use super::shared::Informer;
 use super::source::{METADATA, RequestError, Source};
 use super::split::OBJECT_MAX;
-use super::target::Target;
+use super::target::{Asked, Target};
 use crate::cache::StoredObject;
 
 /// What the server says of one object.
@@ -31,24 +32,27 @@ pub(crate) enum Answer {
 impl Informer {
     /// Asks the server for the object's metadata.
     pub(crate) async fn fetch(&self, key: &ObjectKey) -> Result<Answer, RequestError> {
-        let request = Request::get(self.target.object_path(key)).header(ACCEPT, METADATA).body(Body::empty());
+        let request = |path| Request::get(path).header(ACCEPT, METADATA).body(Body::empty());
         self.single(Verb::Get, key, request).await
     }
 
     /// Merges `patch` into the object. It should name the resourceVersion that it builds on.
     pub(crate) async fn patch(&self, key: &ObjectKey, patch: &serde_json::Value) -> Result<Answer, RequestError> {
-        let request = Request::patch(self.target.object_path(key))
-            .header(ACCEPT, METADATA)
-            .header(CONTENT_TYPE, "application/merge-patch+json")
-            .body(Body::from(patch.to_string().into_bytes()));
+        let request = |path| {
+            Request::patch(path)
+                .header(ACCEPT, METADATA)
+                .header(CONTENT_TYPE, "application/merge-patch+json")
+                .body(Body::from(patch.to_string().into_bytes()))
+        };
         self.single(Verb::Patch, key, request).await
     }
 
     /// Lists the metadata of all objects that it would watch, and returns those that `wanted` picks.
     pub(crate) async fn find(&self, wanted: impl Fn(&StoredObject) -> bool) -> Result<Vec<StoredObject>, RequestError> {
-        let (mut found, types) = (Vec::new(), self.target.types());
-        for (target, _) in &self.parts {
-            let target = Target { metadata_only: true, ..target.clone() };
+        let mut found = Vec::new();
+        for (asked, _) in &self.parts {
+            let (_, target) = self.locate(asked).await?;
+            let (target, types) = (Target { metadata_only: true, ..target.clone() }, target.types());
             let source = Source::new(self.client.clone(), target, self.config.read_timeout);
             let mut body = source.list(&PageRequest { limit: None, continue_token: None }).await?;
             while let Some(item) = body.next().await? {
@@ -60,28 +64,39 @@ impl Informer {
         Ok(found)
     }
 
+    /// Where what is asked for is.
+    async fn locate(&self, asked: &Asked) -> Result<(Place, Target), RequestError> {
+        Source::new(self.client.clone(), asked.clone(), self.config.read_timeout).located().await
+    }
+
     async fn single(
         &self,
         verb: Verb,
         key: &ObjectKey,
-        request: http::Result<Request<Body>>,
+        request: impl FnOnce(String) -> http::Result<Request<Body>>,
     ) -> Result<Answer, RequestError> {
         let limit = self.config.read_timeout;
-        let source = Source::new(self.client.clone(), self.target.clone(), limit);
-        let answer = source.answer(verb, request).await?;
+        let (place, target) = self.locate(&self.target).await?;
+        let types = target.types();
+        let source = Source::new(self.client.clone(), target, limit);
+        let answer = source.answer(verb, request(source.target.object_path(key))).await?;
         let code = answer.status();
         if !code.is_success() {
             let (status, error) = source.refused(verb, answer).await;
             return match code {
                 StatusCode::NOT_FOUND if status.is_gone(key.name()) => Ok(Answer::Gone),
                 StatusCode::CONFLICT => Ok(Answer::Conflict),
+                StatusCode::NOT_FOUND => {
+                    self.client.forget(&place);
+                    Err(error)
+                }
                 _ => Err(error),
             };
         }
         match timeout(limit, Limited::new(answer.into_body(), OBJECT_MAX).collect()).await {
             Err(_) => Err(source.failed(verb, Kind::Stalled, "the answer stalled")),
             Ok(Err(_)) => Err(source.failed(verb, Kind::Truncated, "the answer ended in the middle")),
-            Ok(Ok(body)) => StoredObject::parse(&body.to_bytes(), &self.target.types(), false)
+            Ok(Ok(body)) => StoredObject::parse(&body.to_bytes(), &types, false)
                 .map(Answer::Found)
                 .map_err(|error| source.failed(verb, Kind::Malformed, &format!("the answer is unusable: {error}"))),
         }

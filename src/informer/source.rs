@@ -13,11 +13,12 @@ use kube::client::Body;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::client::Client;
 use super::connection;
 use super::error::{InformerError, InformerErrorKind as Kind, Verb};
 use super::machine::{Failure, PageRequest, WatchFrom, WatchRequest};
 use super::split::{Damage, FrameSplitter, ListMeta, ListSplitter};
-use super::target::Target;
+use super::target::{Named, Resource, Target};
 
 /// What is accepted where an object's metadata are enough.
 pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
@@ -38,27 +39,37 @@ pub(crate) struct RequestError {
 }
 
 impl RequestError {
-    pub(super) fn new(verb: Verb, target: &Target, kind: Kind, detail: &str) -> Self {
+    pub(super) fn new<R: Named>(verb: Verb, target: &Target<R>, kind: Kind, detail: &str) -> Self {
         Self { error: InformerError::new(verb, target, kind, detail), retry_after: None }
     }
 
     pub(super) fn failure(&self) -> Failure {
-        Failure { kind: self.error.kind(), retry_after: self.retry_after }
+        let kind = match (self.error.verb(), self.error.kind()) {
+            // Discovery that fails says nothing about how lists work here.
+            (
+                Verb::Discover,
+                Kind::Expired
+                | Kind::TooNew
+                | Kind::Server
+                | Kind::Rejected
+                | Kind::Stalled
+                | Kind::Truncated
+                | Kind::Malformed,
+            ) => Kind::Busy,
+            (_, kind) => kind,
+        };
+        Failure { kind, retry_after: self.retry_after }
     }
 }
 
 /// Sends the requests of one informer.
-pub(super) struct Source {
-    client: kube::Client,
-    target: Target,
-    read_timeout: Duration,
+pub(super) struct Source<R = Resource> {
+    pub(super) client: Client,
+    pub(super) target: Target<R>,
+    pub(super) read_timeout: Duration,
 }
 
 impl Source {
-    pub(super) fn new(client: kube::Client, target: Target, read_timeout: Duration) -> Self {
-        Self { client, target, read_timeout }
-    }
-
     /// Asks for a page of a list.
     pub(super) async fn list(&self, page: &PageRequest) -> Result<PageBody<'_>, RequestError> {
         let body = self.send(Verb::List, self.list_uri(page)).await?;
@@ -141,6 +152,20 @@ impl Source {
         if answer.status().is_success() { Ok(answer.into_body()) } else { Err(self.refused(verb, answer).await.1) }
     }
 
+    fn accept(&self, verb: Verb) -> &'static str {
+        match (self.target.metadata_only, verb) {
+            (false, _) => "application/json",
+            (true, Verb::List) => METADATA_LIST,
+            (true, Verb::Watch | Verb::Stream | Verb::Get | Verb::Patch | Verb::Read | Verb::Discover) => METADATA,
+        }
+    }
+}
+
+impl<R: Named> Source<R> {
+    pub(super) fn new(client: Client, target: Target<R>, read_timeout: Duration) -> Self {
+        Self { client, target, read_timeout }
+    }
+
     /// Sends a request and waits for the answer's head, whatever it says.
     pub(super) async fn answer(
         &self,
@@ -150,7 +175,7 @@ impl Source {
         let mut request =
             request.map_err(|_| self.failed(verb, Kind::Rejected, "namespace and resource give no valid URL"))?;
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        match timeout(self.read_timeout, self.client.send(request)).await {
+        match timeout(self.read_timeout, self.client.kube().send(request)).await {
             Err(_) => {
                 let detail = format!("no answer within {:?}", self.read_timeout);
                 Err(self.failed(verb, Kind::Stalled, &detail))
@@ -160,14 +185,6 @@ impl Source {
                 Err(self.failed(verb, kind, &detail))
             }
             Ok(Ok(answer)) => Ok(answer),
-        }
-    }
-
-    fn accept(&self, verb: Verb) -> &'static str {
-        match (self.target.metadata_only, verb) {
-            (false, _) => "application/json",
-            (true, Verb::List) => METADATA_LIST,
-            (true, Verb::Watch | Verb::Stream | Verb::Get | Verb::Patch) => METADATA,
         }
     }
 
@@ -304,7 +321,7 @@ async fn data(body: &mut Body) -> Option<Result<Bytes, kube::Error>> {
     }
 }
 
-pub(super) fn damaged(verb: Verb, target: &Target, damage: Damage) -> RequestError {
+pub(super) fn damaged<R: Named>(verb: Verb, target: &Target<R>, damage: Damage) -> RequestError {
     match damage {
         Damage::Truncated => RequestError::new(verb, target, Kind::Truncated, "the answer ended in the middle"),
         Damage::Malformed(detail) => RequestError::new(verb, target, Kind::Malformed, detail),
@@ -350,7 +367,7 @@ impl Status {
 }
 
 /// What an ERROR event means.
-pub(super) fn event_error(verb: Verb, target: &Target, status: &Status) -> RequestError {
+pub(super) fn event_error<R: Named>(verb: Verb, target: &Target<R>, status: &Status) -> RequestError {
     let code = match (status.code, status.reason.as_str()) {
         (0, "Expired" | "Gone") => 410,
         (0, _) => 500,
@@ -359,7 +376,7 @@ pub(super) fn event_error(verb: Verb, target: &Target, status: &Status) -> Reque
     status_error(verb, target, code, status)
 }
 
-pub(super) fn status_error(verb: Verb, target: &Target, code: u16, status: &Status) -> RequestError {
+pub(super) fn status_error<R: Named>(verb: Verb, target: &Target<R>, code: u16, status: &Status) -> RequestError {
     let kind = match code {
         401 => Kind::Unauthorized,
         403 => Kind::Forbidden,

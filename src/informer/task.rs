@@ -3,6 +3,7 @@
 //! It must not decide what the machine decides. What it owns is the list under way and the open watch. It ends
 //! with its session: what it would write after that, the cache refuses.
 
+mod place;
 mod telling;
 
 use std::sync::Arc;
@@ -21,13 +22,14 @@ use super::frame::{self, Frame};
 use super::gathered::Gathered;
 use super::intake::Intake;
 use super::machine::{Action, Effect, Input, Machine, PageRequest, Step, WatchFrom, WatchRequest};
-use super::progress::PartProgress;
 use super::shared::Informer;
 use super::source::{self, Read, RequestError, Source, WatchBody, damaged};
 use super::split::Damage;
-use super::target::Target;
+use super::target::Asked;
 use crate::cache::{Later, Leftovers, MetadataError, Part, Session, StoredObject};
 use crate::clock::Clock;
+use place::Whereabouts;
+use telling::{EndGuard, write_progress};
 
 /// Lists and watches until `session` ends.
 pub(super) async fn run(informer: Arc<Informer>, part: usize, session: Session) {
@@ -49,6 +51,9 @@ pub(super) async fn run(informer: Arc<Informer>, part: usize, session: Session) 
                 Ok(()) = asked.changed(), if machine.may_relist() => continue,
             };
             let Some(input) = input else { return };
+            if task.watch_definition(&input).await.is_none() {
+                return;
+            }
             machine.step(input, task.clock.now(), &mut rng)
         };
         let Some(next) = task.follow(&machine, step) else { return };
@@ -56,44 +61,6 @@ pub(super) async fn run(informer: Arc<Informer>, part: usize, session: Session) 
         task.intake.train_if_due(|| task.gathered.with_all_of(&informer.cache, task.part)).await;
         action = next;
     }
-}
-
-/// Tells when a run ends that nobody has ended: its runtime has, or it panicked. The cache falls behind then, until the
-/// next subscriber begins another run.
-struct EndGuard<'a> {
-    informer: &'a Informer,
-    part: usize,
-    session: Session,
-}
-
-impl Drop for EndGuard<'_> {
-    fn drop(&mut self) {
-        let target = &self.informer.parts[self.part].0;
-        let detail = "the informer's task has ended, by a panic or with the runtime that it ran on";
-        let why = InformerError::new(Verb::Watch, target, Kind::Stalled, detail);
-        let text = why.to_string();
-        let ends = |progress: &mut PartProgress| {
-            progress.failing = Some(why);
-            true
-        };
-        if write_progress(self.informer, self.part, self.session, ends) {
-            error!(informer = %target, "{text}");
-        }
-    }
-}
-
-/// Changes what is told of this part of the run of this session, if it has not ended; `change` says whether that is news.
-/// Whether there are any.
-fn write_progress(
-    informer: &Informer,
-    part: usize,
-    session: Session,
-    change: impl FnOnce(&mut PartProgress) -> bool,
-) -> bool {
-    informer.progress.send_if_modified(|progress| {
-        let mine = progress.parts.get_mut(part).filter(|_| progress.session == Some(session));
-        mine.is_some_and(change)
-    })
 }
 
 /// What an event says of its object.
@@ -108,11 +75,11 @@ struct Task<'a> {
     informer: &'a Informer,
     // Which of its tasks this is, and what it lists and watches.
     index: usize,
-    target: &'a Target,
+    target: &'a Asked,
     part: &'a Part,
     session: Session,
     clock: Clock,
-    source: Source,
+    whereabouts: Whereabouts,
     intake: Intake<'a>,
     // The cache gets it when it is complete.
     gathered: Gathered,
@@ -135,7 +102,7 @@ impl<'a> Task<'a> {
             part,
             session,
             clock: Clock::new(),
-            source: Source::new(informer.client.clone(), target.clone(), config.read_timeout),
+            whereabouts: Whereabouts::new(Source::new(informer.client.clone(), target.clone(), config.read_timeout)),
             intake: Intake::new(informer),
             gathered: Gathered::default(),
             watch: None,
@@ -163,7 +130,10 @@ impl<'a> Task<'a> {
                 };
             }
             Action::Probe => {
-                let newest = self.source.newest().await;
+                let newest = match self.whereabouts.source() {
+                    Some(source) => source.newest().await,
+                    None => None,
+                };
                 // The words for the case that the machine takes it for a failure.
                 let detail =
                     "the server's newest version is older than the last one seen: was it restored from a backup?";
@@ -198,8 +168,9 @@ impl<'a> Task<'a> {
             self.list_begins();
         }
         self.gathered.begin_page();
+        let source = self.locate().await?;
         self.informer.counters.list();
-        let mut body = self.source.list(request).await?;
+        let mut body = source.list(request).await?;
         let mut position = self.gathered.len();
         while let Some(item) = body.next().await? {
             match self.intake.read(&item) {
@@ -231,13 +202,14 @@ impl<'a> Task<'a> {
 
     async fn open(&mut self, request: &WatchRequest) -> Result<Input, RequestError> {
         self.watch = None;
+        let source = self.locate().await?;
         self.informer.counters.watch();
         let streams = request.from == WatchFrom::InitialEvents;
         if streams {
             self.list_begins();
         }
         self.gathered.begin_watch(streams);
-        self.watch = Some(self.source.watch(request).await?);
+        self.watch = Some(source.watch(request).await?);
         Ok(Input::WatchOpened)
     }
 

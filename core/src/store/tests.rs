@@ -120,6 +120,35 @@ fn what_a_list_leaves_unchanged_keeps_its_allocation() {
 }
 
 #[test]
+fn the_list_after_a_reshaping_replaces_what_has_not_changed_and_only_that_list() {
+    let mut store = Store::new();
+    replace(&mut store, &[(1, 1, 1), (2, 1, 2), (3, 1, 3)]);
+    store.reshape(None);
+    let (one, other) = (object(1, 1, 1), object(2, 1, 2));
+    assert!(store.unchanged(&one.key, &one.life, &one.version).is_none(), "what is held has the old shape");
+    let mut changes = Vec::new();
+    store.replace(vec![Arc::clone(&one), other], |key, change| changes.push(said(key, &change)));
+    assert_eq!(changes, ["-o3/1@3?", "~o1/1@1>1", "~o2/1@2>2"]);
+    assert!(store.unchanged(&one.key, &one.life, &one.version).is_some_and(|held| Arc::ptr_eq(held, &one)));
+    assert_eq!(replace(&mut store, &[(1, 1, 1), (2, 1, 2)]), [""; 0]);
+}
+
+#[test]
+fn a_reshaping_of_one_namespace_is_over_with_a_list_of_it() {
+    let mut store = Store::new();
+    replace(&mut store, &[(1, 1, 1)]);
+    store.reshape(Some("other"));
+    let one = object(1, 1, 1);
+    assert!(store.unchanged(&one.key, &one.life, &one.version).is_some());
+    store.reshape(Some("ns"));
+    store.replace_in(Some("other"), Vec::new(), |_, _| {});
+    assert!(store.unchanged(&one.key, &one.life, &one.version).is_none());
+    let mut changes = Vec::new();
+    store.replace_in(Some("ns"), vec![Arc::clone(&one)], |key, change| changes.push(said(key, &change)));
+    assert_eq!(changes, ["~o1/1@1>1"]);
+}
+
+#[test]
 fn each_event_of_a_watch_does_what_its_row_says() {
     use Applied::{Changed, Outdated, Unchanged};
     let present = |life, version| Event::Present(object(1, life, version));

@@ -1,13 +1,14 @@
 //! What the task tells of itself: to who waits for it, to who looks, and to the log.
 
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
-use super::{Task, write_progress};
-use crate::cache::MetadataError;
+use super::Task;
+use crate::cache::{MetadataError, Session};
 use crate::informer::counts::ErrorSource;
 use crate::informer::error::{InformerError, InformerErrorKind as Kind, Verb};
 use crate::informer::machine::{Action, Failure, Input, Machine, Notice};
 use crate::informer::progress::{PartLive, PartProgress};
+use crate::informer::shared::Informer;
 use crate::informer::source::RequestError;
 use crate::informer::status::InformerState;
 
@@ -74,6 +75,7 @@ impl Task<'_> {
 
     pub(super) fn note(&mut self, error: RequestError) -> Failure {
         let failure = error.failure();
+        self.whereabouts.failed(&error);
         self.failure = Some(error.error);
         failure
     }
@@ -112,4 +114,42 @@ impl Task<'_> {
         let verb = if self.gathered.is_stream() { Verb::Stream } else { Verb::Watch };
         InformerError::new(verb, self.target, kind, detail)
     }
+}
+
+/// Tells when a run ends that nobody has ended: its runtime has, or it panicked. The cache falls behind then, until the
+/// next subscriber begins another run.
+pub(super) struct EndGuard<'a> {
+    pub(super) informer: &'a Informer,
+    pub(super) part: usize,
+    pub(super) session: Session,
+}
+
+impl Drop for EndGuard<'_> {
+    fn drop(&mut self) {
+        let target = &self.informer.parts[self.part].0;
+        let detail = "the informer's task has ended, by a panic or with the runtime that it ran on";
+        let why = InformerError::new(Verb::Watch, target, Kind::Stalled, detail);
+        let text = why.to_string();
+        let ends = |progress: &mut PartProgress| {
+            progress.failing = Some(why);
+            true
+        };
+        if write_progress(self.informer, self.part, self.session, ends) {
+            error!(informer = %target, "{text}");
+        }
+    }
+}
+
+/// Changes what is told of this part of the run of this session, if it has not ended; `change` says whether that is news.
+/// Whether there are any.
+pub(super) fn write_progress(
+    informer: &Informer,
+    part: usize,
+    session: Session,
+    change: impl FnOnce(&mut PartProgress) -> bool,
+) -> bool {
+    informer.progress.send_if_modified(|progress| {
+        let mine = progress.parts.get_mut(part).filter(|_| progress.session == Some(session));
+        mine.is_some_and(change)
+    })
 }
