@@ -22,7 +22,6 @@ use super::target::Asked;
 use crate::cache::{
     Cache, DecodeError, Decoded, Entry, Leftovers, Part, Session, StoredObject, Subscriber, SubscriberId,
 };
-use crate::clock::drawn_seed;
 use crate::sync::{Arc, JoinHandle, Mutex, MutexGuard, spawn};
 
 /// Tells informers apart.
@@ -41,6 +40,8 @@ pub(crate) struct Informer {
     pub(super) seed: u64,
     // Up to where everything is known already: the watch begins there, and no list precedes it.
     pub(super) begins_at: Option<ResourceVersion>,
+    // How many have been made that ask for the same by themselves: each draws from a sequence of its own.
+    alone: AtomicU64,
     // Whether only one subscriber uses it, which gives the texts up once it has read them.
     pub(super) is_alone: bool,
     pub(super) cache: Cache,
@@ -66,7 +67,9 @@ impl Informer {
     /// everything is known, if there is one, without a list.
     pub(crate) fn alone(&self, begins_at: Option<ResourceVersion>, keeps_texts: bool) -> Arc<Self> {
         let config = InformerConfig { decoded_cache: 0, ..self.config.clone() };
-        let own = Self::built(self.target.clone(), config, self.client.clone(), drawn_seed());
+        let number = self.alone.fetch_add(1, Ordering::Relaxed) + 1;
+        let seed = self.seed.wrapping_add(number.rotate_left(48));
+        let own = Self::built(self.target.clone(), config, self.client.clone(), seed);
         Arc::new(Self { begins_at, is_alone: !keeps_texts, ..own })
     }
 
@@ -81,6 +84,7 @@ impl Informer {
             client,
             seed,
             begins_at: None,
+            alone: AtomicU64::new(0),
             is_alone: false,
             cache: Cache::new(parts.len()),
             parts,

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use kubehandler_core::ResourceVersion;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::actor::Actor;
 use super::handle::{Shared, WatcherHandle};
@@ -64,7 +65,8 @@ impl<K> fmt::Debug for WatcherBuilder<K> {
 
 impl<K> SharedInformer<K> {
     /// Begins a [`Watcher`] of what this informer watches: the same resource, namespaces, selectors and options. Its list, its watch and
-    /// what it keeps are its own; this informer is neither started nor read by it.
+    /// what it keeps are its own; this informer is neither started nor read by it. Where the informer was asked for with other options before
+    /// ([`conflict`](Self::conflict)), those hold, and a warning says so.
     ///
     /// ```no_run
     /// use k8s_openapi::api::core::v1::Pod;
@@ -140,6 +142,9 @@ impl<K> WatcherBuilder<K> {
         K: 'static,
         W: Watcher<Resource = K>,
     {
+        if let Some(conflict) = self.informer.conflict() {
+            warn!("a watcher has the options that were asked for first: {conflict}");
+        }
         let version = match &self.start {
             StartFrom::Version(version) => Some(ResourceVersion::new(version)),
             StartFrom::Existing | StartFrom::Now => None,

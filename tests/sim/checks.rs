@@ -33,6 +33,8 @@ pub(crate) enum Clause {
     C8,
     /// Started together.
     C9,
+    /// What a stateful watcher relies on (`docs/coming-from.md`, R2–R4).
+    Watcher,
 }
 
 /// What broke which clause, and where in the history.
@@ -60,10 +62,11 @@ macro_rules! hold {
 }
 
 mod finalizers;
+mod watcher;
 
 /// The first thing in a history that breaks the contract.
 pub(crate) fn check(options: &Options, entries: &[Entry]) -> Result<(), Violation> {
-    let mut checker = Checker { reference: Reference::new(options), over: false };
+    let mut checker = Checker { reference: Reference::new(options), over: false, watched: watcher::Watched::default() };
     for (at, entry) in entries.iter().enumerate() {
         let verdict = checker.pass(entry.at).and_then(|()| checker.see(&entry.event));
         verdict.map_err(|(clause, text)| Violation { clause, at, text })?;
@@ -76,6 +79,7 @@ pub(crate) fn check(options: &Options, entries: &[Entry]) -> Result<(), Violatio
 struct Checker<'a> {
     reference: Reference<'a>,
     over: bool,
+    watched: watcher::Watched,
 }
 
 impl Checker<'_> {
@@ -187,7 +191,13 @@ impl Checker<'_> {
                 self.over = true;
                 self.reference.process = None;
             }
-            Event::Quiet(quiet) => self.rests(quiet)?,
+            Event::Quiet(quiet) => {
+                self.rests(quiet)?;
+                self.watched.rests(quiet)?;
+            }
+            Event::Saw { .. } | Event::WatcherTimeout { .. } | Event::WatcherTerminated | Event::WatcherOver(_) => {
+                self.watched.see(event)?;
+            }
         }
         Ok(())
     }

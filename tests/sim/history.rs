@@ -7,9 +7,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kubehandler::{Cause, Causes, Ending, KeyState};
+use kubehandler::{Cause, Causes, Ending, KeyState, WatchEvent};
 use serde_json::Value;
 use tokio::time::Instant;
+
+use super::watcher::Picture;
 
 /// Virtual time since the world's start.
 pub(crate) type Time = Duration;
@@ -144,6 +146,8 @@ pub(crate) struct Quiet {
     pub(crate) caches: Vec<Vec<Object>>,
     /// The handle's snapshot: handler, key, state.
     pub(crate) snapshot: Vec<(usize, String, KeyState)>,
+    /// What the server has for the watcher, if there is one.
+    pub(crate) watched: Option<Picture>,
 }
 
 /// One thing that happened.
@@ -187,6 +191,19 @@ pub(crate) enum Event {
     Aborted,
     Over(Over),
     Quiet(Box<Quiet>),
+    /// The stateful watcher was told this.
+    Saw {
+        event: WatchEvent,
+        name: String,
+        uid: String,
+        version: u64,
+    },
+    /// Nothing had come to it for as long as it had asked for, and so much more or less; absent if it had not asked.
+    WatcherTimeout {
+        off: Option<Duration>,
+    },
+    WatcherTerminated,
+    WatcherOver(String),
 }
 
 /// An event and when it happened.
@@ -291,6 +308,12 @@ impl fmt::Display for Entry {
             Event::Aborted => line("loop".to_owned(), "is aborted".to_owned()),
             Event::Over(Over::Failed(why)) => line("loop".to_owned(), format!("has failed: {why}")),
             Event::Over(over) => line("loop".to_owned(), format!("is over: {over:?}")),
+            Event::Saw { event, name, uid, version } => {
+                line("watcher".to_owned(), format!("{name} [{uid} v{version}] was {event}"))
+            }
+            Event::WatcherTimeout { off } => line("watcher".to_owned(), format!("times out, {off:?} off")),
+            Event::WatcherTerminated => line("watcher".to_owned(), "terminates".to_owned()),
+            Event::WatcherOver(exit) => line("watcher".to_owned(), format!("is over: {exit}")),
             Event::Quiet(quiet) => line("world".to_owned(), format!("is quiet: {:?}", quiet.snapshot)),
         };
         write!(f, "{at:>12.4}  {text}")

@@ -7,10 +7,10 @@
 //! |---|---|
 //! | `options` | what kind of world a seed gives |
 //! | `transition` | what may happen |
-//! | `world`, `wire`, `handlers` | the system: server, network, library, handlers |
+//! | `world`, `wire`, `handlers`, `watcher` | the system: server, network, library, handlers, a stateful watcher |
 //! | `history` | what happened |
 //! | `reference` | what should follow |
-//! | `checks` | the clauses, C1–C9 |
+//! | `checks` | the clauses, C1–C9, and what a watcher relies on |
 //! | `canary` | what the checks must notice |
 //! | `regressions` | seeds that once failed |
 //! | `campaign` | many seeds, threads, the summary |
@@ -30,6 +30,7 @@ mod options;
 mod reference;
 mod regressions;
 mod transition;
+mod watcher;
 mod wire;
 mod world;
 

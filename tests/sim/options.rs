@@ -141,6 +141,7 @@ pub(crate) struct Options {
     /// What the server makes of a list as a stream.
     pub(crate) initial_events: InitialEvents,
     pub(crate) representation: Representation,
+    pub(crate) watcher: bool,
     /// From how many bytes on objects are compressed. A few objects are more than the least.
     pub(crate) compress_above: usize,
     pub(crate) decoded_cache: usize,
@@ -208,6 +209,7 @@ impl Options {
             list_mode: NonZeroU32::new(one_of(&[0, 2, 500], rng)).map_or(ListMode::Unpaged, ListMode::Paged),
             initial_events: InitialEvents::Send,
             representation: Representation::Compact,
+            watcher: false,
             compress_above: usize::MAX,
             decoded_cache: 0,
             watch_timeout: Duration::from_secs(one_of(&[5, 20, 60], rng)),
@@ -253,6 +255,11 @@ impl Options {
                 plan.resync_spread = plan.resync.take();
             }
         }
+    }
+
+    /// Whether a stateful watcher looks on: in every other world.
+    pub(crate) fn draw_watcher(&mut self, seed: u64) {
+        self.watcher = StdRng::seed_from_u64(seed ^ 0x3a7c_4e12).random();
     }
 
     /// How long the world may need, at most, to come to rest once nothing goes wrong any more.

@@ -23,6 +23,7 @@ use super::history::{Entry, Event, History, Object, Over, Quiet};
 use super::options::{Finish, Kind, Options, Plan, Target, draw, finalizer};
 use super::regressions;
 use super::transition::{self, Trouble};
+use super::watcher::Watching;
 use super::wire::Wire;
 
 /// One simulated world.
@@ -36,6 +37,7 @@ pub(crate) struct World {
     troubles: BTreeMap<Trouble, u64>,
     pub(crate) stopped: bool,
     process: Option<Process>,
+    watching: Option<Watching>,
 }
 
 /// One life of the controller.
@@ -64,6 +66,7 @@ pub(crate) fn live(seed: u64) -> Lived {
             options.draw_streams(seed);
             options.draw_representation(seed);
             options.draw_spread(seed);
+            options.draw_watcher(seed);
         }
         let mut world = World::new(options, &mut rng);
         world.live(&mut rng).await;
@@ -72,7 +75,7 @@ pub(crate) fn live(seed: u64) -> Lived {
     })
 }
 
-fn resource(kind: Kind) -> ApiResource {
+pub(crate) fn resource(kind: Kind) -> ApiResource {
     let (group, kind, plural) = match kind {
         Kind::Widget => ("sim.example.com", "Widget", "widgets"),
         Kind::ConfigMap => ("", "ConfigMap", "configmaps"),
@@ -117,7 +120,7 @@ impl World {
             client: server.client_as("handler", "handler"),
         });
         let (rules, troubles) = (Vec::new(), BTreeMap::new());
-        Self { history, server, options, script, rules, troubles, stopped: false, process: None }
+        Self { history, server, options, script, rules, troubles, stopped: false, process: None, watching: None }
     }
 
     async fn live(&mut self, rng: &mut StdRng) {
@@ -127,6 +130,11 @@ impl World {
         for _ in 0..rng.random_range(0..=self.options.names * 2) {
             let (kind, name) = (if rng.random() { Kind::Widget } else { Kind::ConfigMap }, self.name(rng));
             transition::create(self, kind, &name, rng);
+        }
+        if self.options.watcher {
+            // A generator of its own: the world is the same with it and without.
+            let mut rng = StdRng::seed_from_u64(0x3a7c_4e12);
+            self.watching = Some(Watching::start(&self.server, &self.history, &self.options, &mut rng));
         }
         for finish in self.options.processes.clone() {
             self.start(rng);
@@ -141,6 +149,9 @@ impl World {
         self.steps(rng).await;
         self.rest().await;
         self.finish(Finish::Drain, rng).await;
+        if let Some(watching) = self.watching.take() {
+            watching.end().await;
+        }
     }
 
     /// Lets things happen for a while.
@@ -303,10 +314,11 @@ impl World {
     /// Whether the caches are up to date and the library has nothing to do. Whether it has done all that it had to is for the
     /// checks to say.
     fn is_at_rest(&self) -> bool {
-        let Quiet { server, caches, snapshot } = self.look();
+        let Quiet { server, caches, snapshot, watched } = self.look();
         let rests = |state| matches!(state, KeyState::Parked { .. } | KeyState::Delayed { .. });
         let is_ready = self.process.as_ref().is_some_and(|process| process.handle.is_ready());
-        is_ready && server == caches && snapshot.iter().all(|(_, _, state)| rests(*state))
+        let knows = watched == self.watching.as_ref().map(Watching::picture);
+        is_ready && knows && server == caches && snapshot.iter().all(|(_, _, state)| rests(*state))
     }
 
     fn look(&self) -> Quiet {
@@ -325,7 +337,8 @@ impl World {
         let caches = process.map(|process| process.informers.iter().map(contents).collect()).unwrap_or_default();
         let keys = process.map(|process| process.handle.snapshot().keys).unwrap_or_default();
         let snapshot = keys.iter().map(|key| (index(&key.handler), key.key.name().to_owned(), key.state)).collect();
-        Quiet { server, caches, snapshot }
+        let watched = self.watching.as_ref().map(|_| Watching::truth(&self.server));
+        Quiet { server, caches, snapshot, watched }
     }
 
     fn troubles(&mut self) -> BTreeMap<Trouble, u64> {

@@ -16,6 +16,7 @@ pub(crate) const REAL_TIME: &[(&str, &str)] = &[
     ("testkit/tests/it/robust.rs", "waits on the paused clock of the runtime that it builds"),
     ("tests/it/support/wait.rs", "waits for the real kube-apiserver, where that is chosen; else on a paused clock"),
     ("tests/sim/handlers.rs", "runs on the paused clock of the world that it belongs to"),
+    ("tests/sim/watcher.rs", "runs on the paused clock of the world that it belongs to"),
     ("tests/sim/world.rs", "waits on the paused clock of the runtime that it builds"),
     ("testcluster/src/process.rs", "waits for processes of the operating system, in blocking code without a runtime"),
     ("testcluster/tests/cluster.rs", "waits for the operating system to end an orphan"),

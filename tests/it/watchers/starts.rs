@@ -1,7 +1,6 @@
 //! What it watches, and where it begins (R5).
 
-use kube::api::{ApiResource, DynamicObject};
-use kubehandler::StartFrom;
+use kubehandler::{Dynamic, DynamicFields as _, StartFrom};
 
 use super::*;
 
@@ -93,27 +92,27 @@ fn r5_selectors_are_membership() {
     });
 }
 
-/// Counts objects of a kind known at run time.
+/// Writes down what it is told of objects of any kind.
 struct Names(Diary);
 
 impl Watcher for Names {
-    type Resource = DynamicObject;
+    type Resource = Dynamic;
     type Message = ();
 
-    async fn handle_event(&mut self, event: WatchEvent, object: &Watched<DynamicObject>) -> Flow<()> {
-        let data = object.object().map(|object| object.data["data"]["value"].clone());
-        self.0.write(format!("{} {event} {}", object.key().name(), data.unwrap_or_default()));
+    async fn handle_event(&mut self, event: WatchEvent, object: &Watched<Dynamic>) -> Flow<()> {
+        let object_value = object.object().ok().and_then(|object| object.pointer("/data/value").cloned());
+        self.0.write(format!("{} {event} {}", object.key().name(), object_value.unwrap_or_default()));
         Flow::Continue
     }
 }
 
 #[test]
-fn r5_a_kind_known_at_run_time_is_watched_like_any_other() {
+fn r5_a_kind_is_watched_by_its_name() {
     on_both(async |world| {
         world.create("a", "1").await;
         let diary = Diary::default();
-        let kind = ApiResource::erase::<ConfigMap>(&());
-        let _watcher = world.informers.informer_with::<DynamicObject>(&kind).watcher().start(Names(diary.clone()));
+        let maps = world.informers.configured_kind::<Dynamic>("v1", "ConfigMap", world.config()).unwrap();
+        let _watcher = maps.watcher().start(Names(diary.clone()));
         world.change("a", "2").await;
         eventually("it was told", || diary.lines().last().is_some_and(|last| last == "a modified \"2\"")).await;
     });
