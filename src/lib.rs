@@ -77,6 +77,8 @@
 //! | use the queue without an event loop | [`WorkQueue`] |
 //! | look into a running loop, release a parked key | [`EventLoopHandle`] |
 //! | run several loops, watchers or other futures, and start those again that end | [`Supervisor`], [`Child`] |
+//! | carry out operations on the cluster, one or many | [`ops`] |
+//! | say who owns an object, and find what it owns | [`owners`] |
 //! | stop, and know what was left undone | the [`CancellationToken`] given to [`EventLoop::run`], [`RunReport`] |
 //!
 //! # Features
@@ -101,6 +103,8 @@ mod json;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod observer;
+pub mod ops;
+pub mod owners;
 mod queue;
 #[cfg(feature = "schema")]
 mod schema;

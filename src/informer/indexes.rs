@@ -92,6 +92,15 @@ impl<K> SharedInformer<K> {
         self.add_index(name, values)
     }
 
+    /// Adds an index by the uids of `metadata.ownerReferences`; objects without owners are not in it. See [`index_by`](Self::index_by);
+    /// [`owners::Owned`](crate::owners::Owned) is made of it.
+    ///
+    /// # Errors
+    /// The name is taken.
+    pub fn index_by_owner(&self, name: &str) -> Result<IndexHandle, IndexError> {
+        self.add_index(name, |object| object.owners().iter().map(|owner| owner.uid.to_string()).collect())
+    }
+
     /// The keys of the objects that the index has under `key`, sorted. Decodes nothing.
     ///
     /// # Errors

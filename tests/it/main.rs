@@ -26,6 +26,8 @@ mod misuse;
 mod namespaces;
 mod nothing_lost;
 mod one_at_a_time;
+mod operations;
+mod owned;
 mod predicates;
 mod previous;
 mod readers;

@@ -104,6 +104,18 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         package: "",
+        part: "ops",
+        may_know: Some(&[]),
+        must_not_know: &["kubehandler_core::queue", "kubehandler_core::dispatch", "kubehandler_core::store"],
+    },
+    Layer {
+        package: "",
+        part: "owners",
+        may_know: Some(&["cache", "informer", "sync"]),
+        must_not_know: &["kubehandler_core::queue", "kubehandler_core::dispatch", "kubehandler_core::store"],
+    },
+    Layer {
+        package: "",
         part: "supervisor",
         may_know: Some(&["clock", "contained", "sync"]),
         must_not_know: &["kube", "kubehandler_core::queue", "kubehandler_core::dispatch", "kubehandler_core::store"],

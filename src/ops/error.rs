@@ -1,0 +1,115 @@
+//! Why an operation has no outcome, in words that say what to do and hold nothing of an object.
+
+use std::fmt;
+
+use super::operation::Operation;
+
+/// How much of a server's message is told.
+const MESSAGE_MAX: usize = 300;
+
+/// What went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OpErrorKind {
+    /// 404: there is no such object, or the server does not know the kind.
+    NotFound,
+    /// 409 on a creation: there is one already.
+    AlreadyExists,
+    /// 409 otherwise: the object has changed since it was read, or another manager owns a field that was applied.
+    Conflict,
+    /// 401 or 403: the client may not.
+    Forbidden,
+    /// 400 or 422: the server does not accept the object.
+    Invalid,
+    /// 429, 500 and above: the server could not; again later.
+    Unavailable,
+    /// Anything else that came back, or that did not: whether the operation was carried out is not known.
+    Failed,
+    /// It was not begun, since another one of its list had failed.
+    Skipped,
+    /// It was not begun, since the list was cancelled.
+    Cancelled,
+    /// It was being carried out when the list was cancelled: whether it was is not known.
+    Dropped,
+}
+
+/// Why an operation has no outcome. The text says which operation, why, and what to do; it holds nothing of the object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpError {
+    operation: String,
+    kind: OpErrorKind,
+    detail: String,
+}
+
+impl OpError {
+    pub(super) fn new(operation: &Operation, kind: OpErrorKind) -> Self {
+        Self { operation: operation.to_string(), kind, detail: String::new() }
+    }
+
+    /// What kube's error means for `operation`.
+    pub(super) fn of(operation: &Operation, error: &kube::Error) -> Self {
+        let kube::Error::Api(status) = error else {
+            // Its words may quote an answer that could not be read.
+            return Self::new(operation, OpErrorKind::Failed);
+        };
+        let kind = match (status.code, status.reason.as_str()) {
+            (404, _) => OpErrorKind::NotFound,
+            (409, "AlreadyExists") => OpErrorKind::AlreadyExists,
+            (409, _) => OpErrorKind::Conflict,
+            (401 | 403, _) => OpErrorKind::Forbidden,
+            (400 | 422, _) => OpErrorKind::Invalid,
+            (429 | 500.., _) => OpErrorKind::Unavailable,
+            _ => OpErrorKind::Failed,
+        };
+        // What a Secret's values are is quoted where they are not valid.
+        let quotes = kind == OpErrorKind::Invalid && operation.is_on_secrets();
+        let message = if quotes { String::new() } else { shortened(&status.message) };
+        let detail = if message.is_empty() { status.code.to_string() } else { format!("{}: {message}", status.code) };
+        Self { detail, ..Self::new(operation, kind) }
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> OpErrorKind {
+        self.kind
+    }
+
+    /// Which operation: `create configmaps web/settings`.
+    #[must_use]
+    pub fn operation(&self) -> &str {
+        &self.operation
+    }
+}
+
+impl fmt::Display for OpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what_to_do = match self.kind {
+            OpErrorKind::NotFound => "there is no such object, or the server does not know the kind",
+            OpErrorKind::AlreadyExists => "there is one already: update, patch or apply it",
+            OpErrorKind::Conflict => {
+                "it was changed meanwhile, or another manager owns a field: read it anew, or apply with force"
+            }
+            OpErrorKind::Forbidden => "the client may not: grant it the verb on the resource",
+            OpErrorKind::Invalid => "the server does not accept it",
+            OpErrorKind::Unavailable => "the server could not: try again later",
+            OpErrorKind::Failed => "no usable answer came; whether it was carried out is not known",
+            OpErrorKind::Skipped => "not begun, since another operation of the list had failed",
+            OpErrorKind::Cancelled => "not begun, since the list was cancelled",
+            OpErrorKind::Dropped => "cancelled while it was carried out; whether it was is not known",
+        };
+        write!(f, "cannot {}: {what_to_do}", self.operation)?;
+        if self.detail.is_empty() { Ok(()) } else { write!(f, " ({})", self.detail) }
+    }
+}
+
+impl std::error::Error for OpError {}
+
+/// A server's message on one line, shortened.
+fn shortened(message: &str) -> String {
+    let mut text: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = text.char_indices().nth(MESSAGE_MAX) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
