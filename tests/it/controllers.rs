@@ -233,11 +233,13 @@ fn d1_a_reconcile_that_is_not_written_modifies_and_all_else_accepts() {
         let controller = Controlling::new("halves", world.informers.informer(), Halves(diary.clone()), ());
         let running = run(controller, 2).await;
         world.create("a", "1").await;
-        // Once in 30 s, which is the default.
+        // Once in 30 s, which is the default; where its moment is drawn early, twice.
         time_passes(Duration::from_secs(33)).await;
         world.delete("a").await;
         eventually("it is gone", || running.handle.snapshot().calls.deletes == 1).await;
-        assert_eq!(diary.story("a"), ["add", "modify"]);
+        let story = diary.story("a");
+        assert!((2..=3).contains(&story.len()) && story[0] == "add", "{story:?}");
+        assert!(story[1..].iter().all(|call| call == "modify"), "{story:?}");
         assert!(running.stop().await.is_clean());
     });
 }
