@@ -4,13 +4,14 @@ use std::env::current_exe;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use tokio::runtime::Builder;
 
 use super::beginning::Figures;
 use super::task::{By, TASK, Task, tell};
-use super::{events, floor, peer, start, work};
+use super::{events, floor, peer, reconcile, start, work};
 
 /// Measures in a child process. The library's start has a program that can do nothing else, as a controller is one: the pages of
 /// this one, which holds its peers and a server as well, would count.
@@ -58,6 +59,9 @@ pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
             },
             Task::Events { pods, changes, bare: true } => events::bare(*pods, *changes).await,
             Task::Events { pods, changes, bare: false } => events::ours(*pods, *changes).await,
+            Task::Reconcile { pods, every, objects } => {
+                reconcile::share(*pods, Duration::from_secs(*every), *objects).await
+            }
             Task::Decode { pods } => work::decode(*pods).await,
             Task::Growth { pods } => work::growth(*pods).await,
             Task::Idle { informers, seconds } => work::idle(*informers, *seconds).await,

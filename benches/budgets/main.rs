@@ -23,6 +23,7 @@ mod peer;
 mod pods;
 mod process;
 mod read;
+mod reconcile;
 mod replay;
 #[path = "../queue/report.rs"]
 #[expect(dead_code, reason = "no shapes here: what is measured is measured by other processes")]

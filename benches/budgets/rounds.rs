@@ -198,6 +198,9 @@ fn replayed(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     if report.is_chosen("events") {
         events(options, report, pods)?;
     }
+    if report.is_chosen("reconcile") {
+        reconciles(options, report)?;
+    }
     if report.is_chosen("decode") {
         let [rounds] = by_turns(&[Task::Decode { pods }], options.rounds)?;
         let ratio = median(&each(&rounds, "cold", 1.0)) / median(&each(&rounds, "plain", 1.0));
@@ -247,5 +250,16 @@ fn events(options: &Options, report: &mut Report, pods: usize) -> anyhow::Result
     report.row("events: a second, a watcher that decodes each", "", Free, each(&ours, "rate", 1.0));
     report.row("events: a second, a bare kube_runtime::watcher", "", Free, each(&bare, "rate", 1.0));
     report.row("events: time for each, against the bare watcher", "x", Gate(1.0, 1.1), vec![ratio]);
+    Ok(())
+}
+
+/// What it takes to reconcile every object once in half a minute.
+fn reconciles(options: &Options, report: &mut Report) -> anyhow::Result<()> {
+    let every = if options.measures { 30 } else { 1 };
+    for (name, objects) in [("by key", false), ("each object read", true)] {
+        let figures = measure(&Task::Reconcile { pods: options.pods, every, objects })?;
+        let share = vec![one(&figures, "cpu") * 100.0];
+        report.row(&format!("reconcile: CPU of {} pods each {every} s, {name}", options.pods), "%", Free, share);
+    }
     Ok(())
 }

@@ -46,6 +46,8 @@ pub(crate) enum Task {
     Changes { pods: usize, changes: usize, per_second: Option<u32>, by: By },
     /// So many changes of replayed pods through a stateful watcher, or a bare one of kube-rs.
     Events { pods: usize, changes: usize, bare: bool },
+    /// So many pods reconciled once in so many seconds, by their keys, or with each object read.
+    Reconcile { pods: usize, every: u64, objects: bool },
     /// Decoding against `serde_json` on the same bytes.
     Decode { pods: usize },
     /// The memory of so many replayed pods.
