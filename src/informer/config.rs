@@ -10,6 +10,11 @@ use serde::de::DeserializeOwned;
 use super::transform::{PointerError, Transform};
 
 /// What to do while the server does not know the kind, as when its `CustomResourceDefinition` is not installed yet.
+///
+/// This is about a kind that has not been there yet. Where one goes while it is watched, the cache stays and the informer fails
+/// ([`Store::failing`](crate::Store::failing), [`EventLoopHandle::is_failing`](crate::EventLoopHandle::is_failing)) until the kind returns. What
+/// the watch did not tell as deleted is let go of once the `CustomResourceDefinition` is known to be gone, by two reads at least 30 s
+/// apart; that takes the right to `get` `customresourcedefinitions`, without which it is held on to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum OnMissing {
