@@ -1,4 +1,4 @@
-//! What a fault meets: a control plane of its own, 500 objects that change all the while, three handlers and a watcher.
+//! What a fault meets: a control plane of its own, 500 objects that change all the while, and three handlers.
 //!
 //! The library's requests go through the [`Proxy`], as a user whom RBAC and priority-and-fairness bind; the writers'
 //! go straight to the server.
@@ -12,7 +12,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, PostParams};
 use kube::client::Client;
-use kubehandler::{CancellationToken, HandlerOptions, InformerConfig, SharedInformer, WatcherHandle};
+use kubehandler::{CancellationToken, HandlerOptions, InformerConfig, SharedInformer};
 use kubehandler_testcluster::Cluster;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::Instant;
@@ -23,7 +23,6 @@ use crate::support::network::Sent;
 use crate::support::recorder::{End, Recorded};
 use crate::support::storm::{self, Writer};
 use crate::support::wait::becomes;
-use crate::support::witness::Witness;
 use crate::support::world::config_map;
 use crate::support::{
     Function, Outcome, Recorder, Running, World, config_of, eventually, run_in, threads, time_passes,
@@ -58,8 +57,6 @@ pub(crate) struct Stage<'a> {
     pub(crate) running: Running,
     pub(crate) figures: Figures,
     recorders: [Recorder; 3],
-    witness: Witness,
-    watcher: WatcherHandle<()>,
     writers: Vec<Arc<Writer>>,
     tasks: JoinSet<()>,
     stop: CancellationToken,
@@ -112,8 +109,6 @@ impl<'a> Stage<'a> {
         for recorder in &recorders {
             recorder.forget_objects();
         }
-        let witness = Witness::default();
-        let watcher = informer.watcher().start(witness.clone());
         let running = world.run(&recorders.each_ref(), WORKERS).await;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -131,21 +126,7 @@ impl<'a> Stage<'a> {
         eventually("every object has been there", || writers.iter().all(|writer| writer.changes() > OBJECTS_EACH))
             .await;
         let figures = Figures::begin();
-        Self {
-            world,
-            cluster,
-            proxy,
-            as_user,
-            running,
-            figures,
-            recorders,
-            witness,
-            watcher,
-            writers,
-            tasks,
-            stop,
-            markers: 0,
-        }
+        Self { world, cluster, proxy, as_user, running, figures, recorders, writers, tasks, stop, markers: 0 }
     }
 
     /// Does something to the control plane, in blocking code, while everything else goes on.
@@ -190,8 +171,7 @@ impl<'a> Stage<'a> {
 
     /// Lets the writers come to their end, waits for the handlers, and compares.
     async fn end(self) {
-        let Self { world, proxy, running, mut figures, recorders, witness, watcher, writers, mut tasks, stop, .. } =
-            self;
+        let Self { world, proxy, running, mut figures, recorders, writers, mut tasks, stop, .. } = self;
         stop.cancel();
         while let Some(ended) = tasks.join_next().await {
             ended.expect("a writer does not panic");
@@ -205,7 +185,6 @@ impl<'a> Stage<'a> {
             becomes(&what, truth.clone(), || storm::view(&recorder.calls())).await;
             assert_eq!(unsettled(&recorder.calls(), &truth), [""; 0]);
         }
-        witness.testifies(&truth, &watcher).await;
         let report = running.stop().await;
         assert!(report.is_clean(), "{report}");
         let calls: Vec<Vec<Recorded>> = recorders.iter().map(Recorder::calls).collect();

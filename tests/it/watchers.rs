@@ -148,8 +148,14 @@ fn maps(world: &World) -> WatcherBuilder<ConfigMap> {
     world.informers.informer::<ConfigMap>().watcher()
 }
 
-/// A scribe that runs.
-fn start(world: &World) -> (WatcherHandle<Note>, Diary) {
+/// A scribe that runs, and has listed what exists.
+async fn start(world: &World) -> (WatcherHandle<Note>, Diary) {
     let (scribe, diary) = Scribe::new();
-    (maps(world).start(scribe), diary)
+    (begun(maps(world).start(scribe)).await, diary)
+}
+
+/// The watcher, once it has listed what exists: what is made from now on was not there.
+async fn begun(watcher: WatcherHandle<Note>) -> WatcherHandle<Note> {
+    eventually("it has listed what exists", || watcher.status().lists == 1).await;
+    watcher
 }

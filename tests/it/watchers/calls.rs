@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn r2_every_event_is_told_by_itself_and_in_order() {
     on_both(async |world| {
-        let (watcher, diary) = start(world);
+        let (watcher, diary) = start(world).await;
         world.create("a", "1").await;
         eventually("it was told", || diary.lines().len() == 2).await;
         let gate = Gate::closed();
@@ -36,7 +36,7 @@ fn r2_every_event_is_told_by_itself_and_in_order() {
 #[test]
 fn r3_messages_come_in_order_and_questions_are_answered() {
     on_both(async |world| {
-        let (watcher, diary) = start(world);
+        let (watcher, diary) = start(world).await;
         for text in ["one", "two", "three"] {
             watcher.send(Note::Say(text)).await.unwrap();
         }
@@ -52,7 +52,7 @@ fn r3_what_follows_a_call_comes_before_anything_that_waits() {
         let (scribe, diary) = Scribe::new();
         let gate = Gate::closed();
         let answers = [Flow::Then(Note::Say("first")), Flow::Then(Note::Say("second"))];
-        let watcher = maps(world).start(scribe.answering(answers));
+        let watcher = begun(maps(world).start(scribe.answering(answers))).await;
         watcher.send(Note::Wait(gate.clone())).await.unwrap();
         watcher.send(Note::Say("later")).await.unwrap();
         world.create("a", "1").await;
@@ -66,7 +66,7 @@ fn r3_what_follows_a_call_comes_before_anything_that_waits() {
 #[test]
 fn neither_events_nor_messages_keep_the_other_out() {
     on_both(async |world| {
-        let (watcher, diary) = start(world);
+        let (watcher, diary) = start(world).await;
         let gate = Gate::closed();
         watcher.send(Note::Wait(gate.clone())).await.unwrap();
         for name in ["a", "b", "c"] {
@@ -86,7 +86,7 @@ fn r3_a_timeout_comes_when_nothing_else_does_and_only_once() {
     on_embedded(async |world| {
         let (scribe, diary) = Scribe::new();
         let within = || Flow::ContinueWithin(Duration::from_secs(600));
-        let watcher = maps(world).start(scribe.answering([within(), within(), Flow::Continue]));
+        let watcher = begun(maps(world).start(scribe.answering([within(), within(), Flow::Continue]))).await;
         quiet().await;
         world.create("a", "1").await;
         time_passes(Duration::from_secs(599)).await;
@@ -105,7 +105,7 @@ fn r3_a_timeout_comes_when_nothing_else_does_and_only_once() {
 fn r3_one_that_hibernates_wakes_for_whatever_comes() {
     on_both(async |world| {
         let (scribe, diary) = Scribe::new();
-        let watcher = maps(world).start(scribe.answering([Flow::Hibernate, Flow::Hibernate]));
+        let watcher = begun(maps(world).start(scribe.answering([Flow::Hibernate, Flow::Hibernate]))).await;
         world.create("a", "1").await;
         watcher.send(Note::Say("awake")).await.unwrap();
         eventually("both came", || diary.lines().len() == 3).await;
@@ -118,7 +118,7 @@ fn r3_one_that_hibernates_wakes_for_whatever_comes() {
 fn a_full_mailbox_lets_senders_wait() {
     on_both(async |world| {
         let (scribe, diary) = Scribe::new();
-        let watcher = maps(world).mailbox(1).start(scribe);
+        let watcher = begun(maps(world).mailbox(1).start(scribe)).await;
         let gate = Gate::closed();
         watcher.send(Note::Wait(gate.clone())).await.unwrap();
         eventually("it waits", || diary.lines().len() == 2).await;

@@ -100,7 +100,7 @@ fn r4_a_life_that_is_dropped_ends_without_terminate_and_who_waits_learns_of_it()
 #[test]
 fn r6_one_that_has_ended_takes_no_messages_and_answers_none() {
     on_both(async |world| {
-        let (watcher, diary) = start(world);
+        let (watcher, diary) = start(world).await;
         let gate = Gate::closed();
         watcher.send(Note::Wait(gate.clone())).await.unwrap();
         eventually("it waits", || diary.lines().len() == 2).await;

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_watch_that_breaks_is_resumed_without_a_list() {
     on_both(async |world| {
-        let (watcher, diary) = start(world);
+        let (watcher, diary) = start(world).await;
         world.create("a", "1").await;
         eventually("it was told", || diary.lines().len() == 2).await;
         world.network.cut();
@@ -24,7 +24,7 @@ fn after_a_version_that_is_too_old_the_difference_is_told_as_events_deletions_fi
         for name in ["a", "m", "z"] {
             world.create(name, "1").await;
         }
-        let (watcher, diary) = start(world);
+        let (watcher, diary) = start(world).await;
         eventually("it has begun", || diary.lines().len() == 4).await;
         world
             .relist(async || {
@@ -56,7 +56,7 @@ fn a_deletion_that_was_missed_comes_with_the_last_state_where_that_is_kept() {
     on_both(async |world| {
         world.create("a", "1").await;
         let (scribe, diary) = Scribe::new();
-        let _watcher = maps(world).keep_last(true).start(scribe);
+        let _watcher = begun(maps(world).keep_last(true).start(scribe)).await;
         world.change("a", "2").await;
         eventually("it knows the change", || diary.lines().last().is_some_and(|last| last.ends_with(": 2"))).await;
         let told = diary.lines().len();
@@ -70,7 +70,7 @@ fn a_deletion_that_was_missed_comes_with_the_last_state_where_that_is_kept() {
 fn one_that_is_slow_holds_back_the_reading_and_misses_nothing() {
     on_both(async |world| {
         let (scribe, diary) = Scribe::new();
-        let watcher = maps(world).buffer(2).start(scribe);
+        let watcher = begun(maps(world).buffer(2).start(scribe)).await;
         world.create("a", "0").await;
         eventually("it was told", || diary.lines().len() == 2).await;
         let gate = Gate::closed();
@@ -92,7 +92,7 @@ fn one_that_is_slow_holds_back_the_reading_and_misses_nothing() {
 #[test]
 fn over_twenty_restarts_each_state_is_told_once() {
     on_embedded(async |world| {
-        let (watcher, diary) = start(world);
+        let (watcher, diary) = start(world).await;
         for round in 0..20_u32 {
             world.create(&format!("round-{round:02}"), "1").await;
             if round > 0 {

@@ -9,7 +9,7 @@ fn r5_it_begins_with_what_exists() {
     on_both(async |world| {
         world.create("b", "1").await;
         world.create("a", "1").await;
-        let (_watcher, diary) = start(world);
+        let (_watcher, diary) = start(world).await;
         diary.says(["init", "a created, was there: 1", "b created, was there: 1"]).await;
     });
 }
@@ -113,6 +113,7 @@ fn r5_a_kind_is_watched_by_its_name() {
         let diary = Diary::default();
         let maps = world.informers.configured_kind::<Dynamic>("v1", "ConfigMap", world.config()).unwrap();
         let _watcher = maps.watcher().start(Names(diary.clone()));
+        eventually("it was told of what exists", || diary.lines() == ["a created \"1\""]).await;
         world.change("a", "2").await;
         eventually("it was told", || diary.lines().last().is_some_and(|last| last == "a modified \"2\"")).await;
     });
