@@ -9,6 +9,7 @@ use kubehandler_core::ObjectKey;
 use super::snapshot::{KeyState, RunningCall};
 use crate::informer::SyncError;
 use crate::observer::CallCounts;
+use crate::supervisor::{Exit, IntoExit};
 
 /// Why [`EventLoop::run`](super::EventLoop::run) could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +104,13 @@ pub struct RunReport {
     pub ran_for: Duration,
     /// From the cancellation to the end.
     pub drained_for: Duration,
+}
+
+impl IntoExit for RunReport {
+    /// Shut down, whatever it left undone: a run ends well only when it is told to.
+    fn into_exit(self) -> Exit {
+        Exit::Shutdown
+    }
 }
 
 impl fmt::Display for RunReport {

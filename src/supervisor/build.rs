@@ -96,7 +96,7 @@ impl Supervisor {
     }
 
     /// How long to wait before a child is started again: a second, doubled with each restart in a row up to 30 s, by default; drawn between
-    /// half of that and the whole. A child that lives longer than the intensity's time begins anew.
+    /// half of that and the whole; a year at most. A child that lives longer than the intensity's time begins anew.
     pub fn backoff(mut self, initial: Duration, max: Duration) -> Self {
         self.backoff = Backoff { initial, max };
         self

@@ -15,8 +15,8 @@ use crate::sync::Arc;
 /// How a child is told to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shutdown {
-    /// Its token is cancelled, and it has so long to end by itself before it is dropped. 30 s by default: longer than an event
-    /// loop's drain, which takes 25 s at most.
+    /// Its token is cancelled, and it has so long to end by itself before it is dropped; with [`Duration::MAX`] for ever. 30 s by
+    /// default: longer than an event loop's drain, which takes 25 s at most.
     Within(Duration),
     /// It is dropped: OTP's `brutal_kill`.
     AtOnce,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::contained::shielded;
 use crate::sync::Arc;
 
 /// Why a child of a supervisor, or a [`Watcher`](crate::Watcher), has ended: OTP's exit reasons. Cheap to clone.
@@ -42,13 +43,17 @@ impl fmt::Display for Exit {
             Self::Normal => f.write_str("done"),
             Self::Shutdown => f.write_str("shut down"),
             Self::ShutdownWith(why) => write!(f, "shut down: {why}"),
-            Self::Failed(error) => write!(f, "failed: {error:#}"),
+            // The error's text is its author's code, and whoever prints an exit is not to fall with it.
+            Self::Failed(error) => match shielded(|| format!("{error:#}")) {
+                Ok(text) => write!(f, "failed: {text}"),
+                Err(panic) => write!(f, "failed, with an error that panics when it is printed: {panic}"),
+            },
             Self::Panicked(text) => write!(f, "panicked: {text}"),
         }
     }
 }
 
-/// What a child's future may end with: nothing, an [`Exit`], or a `Result`, whose error is a failure and whose value is dropped.
+/// What a child's future may end with: nothing, an [`Exit`], or a `Result` of one of these, whose error is a failure.
 pub trait IntoExit {
     /// What that says.
     fn into_exit(self) -> Exit;
@@ -66,10 +71,10 @@ impl IntoExit for () {
     }
 }
 
-impl<T, E: Into<anyhow::Error>> IntoExit for Result<T, E> {
+impl<T: IntoExit, E: Into<anyhow::Error>> IntoExit for Result<T, E> {
     fn into_exit(self) -> Exit {
         match self {
-            Ok(_) => Exit::Normal,
+            Ok(value) => value.into_exit(),
             Err(error) => Exit::failed(error),
         }
     }

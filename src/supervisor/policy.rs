@@ -55,6 +55,9 @@ impl Restarts {
     }
 }
 
+/// No wait before a restart is longer: what asks for more would go past what a clock can tell.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// How long to wait before a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Backoff {
@@ -65,7 +68,7 @@ pub(super) struct Backoff {
 impl Backoff {
     /// Before the `nth` restart in a row, counted from 1: drawn between half of and the whole of a wait that doubles.
     pub(super) fn delay(self, nth: u32, rng: &mut impl Rng) -> Duration {
-        let doubled = self.initial.saturating_mul(1 << nth.saturating_sub(1).min(31)).min(self.max);
+        let doubled = self.initial.saturating_mul(1 << nth.saturating_sub(1).min(31)).min(self.max).min(LONGEST);
         doubled.mul_f64(0.5 + rng.random::<f64>() / 2.0)
     }
 }
@@ -112,6 +115,14 @@ mod tests {
                 let at = Timestamp::from_epoch(Duration::from_secs(now));
                 prop_assert_eq!(restarts.note(intensity, at), counted <= most);
             }
+        }
+
+        #[test]
+        fn no_wait_is_past_what_a_clock_can_tell(nth: u32, initial in any::<u64>(), max in any::<u64>(), seed: u64) {
+            let backoff = Backoff { initial: Duration::from_secs(initial), max: Duration::from_secs(max) };
+            prop_assert!(backoff.delay(nth, &mut StdRng::seed_from_u64(seed)) <= LONGEST);
+            let forever = Backoff { initial: Duration::MAX, max: Duration::MAX };
+            prop_assert!(forever.delay(nth, &mut StdRng::seed_from_u64(seed)) <= LONGEST);
         }
 
         #[test]

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::child::{Child, Shutdown};
 use super::exit::Exit;
-use super::handle::{ChildState, ChildStatus, Shown};
+use super::handle::{ChildState, Shown};
 use super::policy::{Backoff, Intensity, Restarts};
 use crate::clock::Clock;
+use crate::contained::shielded;
 use crate::sync::Arc;
 
 /// How long a child that was dropped is waited for: longer takes only one that blocks its thread.
@@ -79,7 +80,7 @@ impl Run {
         debug!(supervisor = %self.name, child = %slot.child.name, "started");
         slot.due = None;
         slot.life = Some(Life { task, token, begun: Instant::now() });
-        self.show(index, ChildState::Running, |_| {});
+        self.show(index, ChildState::Running);
     }
 
     /// Starts again what ends, until it is told to stop, gives up, or has nothing left.
@@ -125,8 +126,8 @@ impl Run {
         let is_it = |slot: &Slot| slot.life.as_ref().is_some_and(|life| life.task.id() == id);
         let index = self.slots.iter().position(is_it)?;
         let lived = self.slots[index].life.take()?.begun.elapsed();
-        let last = exit.clone();
-        self.show(index, ChildState::Ended, |status| status.last_exit = Some(last));
+        self.show(index, ChildState::Ended);
+        self.remember(index, exit.clone());
         Some((index, lived, exit))
     }
 
@@ -152,7 +153,7 @@ impl Run {
         warn!(supervisor = %name, %child, "{exit}; starting it again in {delay:?}");
         let at = Instant::now() + delay;
         slot.due = Some(at);
-        self.show(index, ChildState::Restarting { at }, |status| status.restarts += 1);
+        self.show(index, ChildState::Restarting { at });
         Ok(())
     }
 
@@ -160,11 +161,11 @@ impl Run {
     async fn shut_down(&mut self, abort: &CancellationToken) {
         for index in (0..self.slots.len()).rev() {
             if self.slots[index].due.take().is_some() {
-                self.show(index, ChildState::Ended, |_| {});
+                self.show(index, ChildState::Ended);
             }
             let Some(life) = &self.slots[index].life else { continue };
             let (token, task) = (life.token.clone(), life.task.clone());
-            self.show(index, ChildState::Stopping, |_| {});
+            self.show(index, ChildState::Stopping);
             if let Shutdown::Within(limit) = self.slots[index].child.shutdown {
                 token.cancel();
                 let child = &self.slots[index].child.name;
@@ -188,23 +189,31 @@ impl Run {
 
     /// Waits for the end of a child, so long at most. Others may end meanwhile.
     async fn end_of(&mut self, index: usize, limit: Duration) {
-        let Some(deadline) = Instant::now().checked_add(limit) else { return };
-        while self.slots[index].life.is_some() {
-            match timeout_at(deadline, self.tasks.join_next_with_id()).await {
-                Ok(Some(ended)) => {
-                    if let Some((index, _, exit)) = self.ended(ended) {
-                        info!(supervisor = %self.name, child = %self.slots[index].child.name, "stopped: {exit}");
-                    }
+        let end = async {
+            while self.slots[index].life.is_some() {
+                let Some(ended) = self.tasks.join_next_with_id().await else { return };
+                if let Some((index, _, exit)) = self.ended(ended) {
+                    info!(supervisor = %self.name, child = %self.slots[index].child.name, "stopped: {exit}");
                 }
-                Ok(None) | Err(_) => return,
             }
+        };
+        // Whoever calls looks whether it lives.
+        let _in_time = timeout(limit, end).await;
+    }
+
+    fn show(&self, index: usize, state: ChildState) {
+        if let Some(status) = self.shown.lock().get_mut(index) {
+            (status.state, status.since) = (state, Instant::now());
+            status.restarts += u64::from(matches!(state, ChildState::Restarting { .. }));
         }
     }
 
-    fn show(&self, index: usize, state: ChildState, change: impl FnOnce(&mut ChildStatus)) {
-        if let Some(status) = self.shown.lock().get_mut(index) {
-            (status.state, status.since) = (state, Instant::now());
-            change(status);
+    fn remember(&self, index: usize, exit: Exit) {
+        let before = self.shown.lock().get_mut(index).and_then(|status| status.last_exit.replace(exit));
+        // Dropping an error is its author's code: under no lock, and it does not end the supervisor.
+        if let Err(panic) = shielded(|| drop(before)) {
+            let child = &self.slots[index].child.name;
+            warn!(supervisor = %self.name, %child, "the error of its last failure panicked when it was dropped: {panic}");
         }
     }
 }
@@ -214,7 +223,7 @@ impl Drop for Run {
     fn drop(&mut self) {
         for (index, slot) in self.slots.iter().enumerate() {
             if slot.life.is_some() || slot.due.is_some() {
-                self.show(index, ChildState::Ended, |_| {});
+                self.show(index, ChildState::Ended);
             }
         }
     }

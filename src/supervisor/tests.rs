@@ -75,13 +75,15 @@ fn state(handle: &SupervisorHandle, name: &str) -> ChildState {
 #[tokio::test(start_paused = true)]
 async fn each_way_to_end_is_followed_by_what_the_policy_says() {
     type Make = fn() -> Exit;
-    let exits: [(&str, Make, bool); 6] = [
+    let exits: [(&str, Make, bool); 8] = [
         ("normal", || Exit::Normal, false),
         ("shutdown", || Exit::Shutdown, false),
         ("shutdown with a reason", || Exit::ShutdownWith("tired".into()), false),
         ("failed", || Exit::failed(anyhow::anyhow!("no")), true),
         ("panicked", || panic!("as it was told to"), true),
         ("an error", || Err::<(), _>(anyhow::anyhow!("no")).into_exit(), true),
+        ("no error", || anyhow::Ok(()).into_exit(), false),
+        ("no error, but a failure", || anyhow::Ok(Exit::failed(anyhow::anyhow!("no"))).into_exit(), true),
     ];
     for (what, exit, is_abnormal) in exits {
         for restart in [Restart::Permanent, Restart::Transient, Restart::Temporary] {
@@ -197,6 +199,64 @@ async fn one_that_does_not_end_in_time_is_dropped() {
         assert!(matches!(&status.last_exit, Some(Exit::Panicked(_))), "its end is contained: {status}");
     }
     assert_eq!((diary.count("dropped"), diary.count("other ends")), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_may_take_for_ever_is_waited_for() {
+    let child = Child::new("slow", |token: CancellationToken| async move {
+        token.cancelled().await;
+        sleep(86_400 * SECOND).await;
+    });
+    let supervisor = supervisor([child.shutdown(Shutdown::Within(Duration::MAX))]);
+    let handle = supervisor.handle();
+    let (stop, running) = run(supervisor);
+    sleep(SECOND).await;
+    stop.cancel();
+    running.await.unwrap();
+    assert!(matches!(handle.children()[0].last_exit, Some(Exit::Normal)), "{}", handle.children()[0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_no_clock_can_tell_is_a_year() {
+    let diary = Diary::default();
+    let fails = ends("fails", &diary, || Exit::failed(anyhow::anyhow!("no")));
+    let (_stop, running) = run(supervisor([fails]).backoff(Duration::MAX, Duration::MAX).intensity(1, SECOND));
+    sleep(366 * 86_400 * SECOND).await;
+    assert!(!running.is_finished());
+    assert_eq!(diary.count("fails"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_panics_when_it_is_printed_or_dropped_ends_nothing() {
+    #[derive(Debug)]
+    struct Hostile(SupervisorHandle);
+    impl std::fmt::Display for Hostile {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("printed");
+        }
+    }
+    impl std::error::Error for Hostile {}
+    impl Drop for Hostile {
+        fn drop(&mut self) {
+            // Under the lock of what is shown this would hang.
+            assert_eq!(self.0.children().len(), 1);
+            panic!("dropped");
+        }
+    }
+    let mut supervisor = Supervisor::new("test").seed(7).intensity(100, SECOND);
+    let handle = supervisor.handle();
+    let shown = handle.clone();
+    let child = Child::new("hostile", move |_| std::future::ready(Exit::failed(Hostile(shown.clone()))));
+    supervisor.add(child).unwrap();
+    let (stop, running) = run(supervisor);
+    sleep(20 * SECOND).await;
+    let status = handle.children().remove(0);
+    assert!(status.restarts >= 3, "{status}");
+    assert!(status.to_string().contains("panics when it is printed: printed"), "{status}");
+    stop.cancel();
+    assert!(matches!(running.await.unwrap(), Exit::Shutdown));
+    // The last one is dropped with whoever holds it last.
+    std::mem::forget((status, handle));
 }
 
 #[tokio::test(start_paused = true)]
