@@ -1,5 +1,7 @@
 //! Why a request got no answer, from the errors of the layers below: their types are many and mostly private, so what
-//! matters is found by walking the chain of causes.
+//! matters is found by walking the chain of causes. And a server's words, fit for one line.
+//!
+//! It must not know what was asked for.
 
 use std::error::Error;
 use std::io;
@@ -7,23 +9,37 @@ use std::net::SocketAddr;
 
 use kube::client::AuthError;
 
-use super::error::InformerErrorKind as Kind;
-use super::source::quoted;
+/// How much of a server's message is told.
+const MESSAGE_MAX: usize = 300;
 
-/// The sort of failure, and a phrase that says what happened.
-pub(super) fn describe(error: &kube::Error) -> (Kind, String) {
+/// What keeps a request from its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// There is nothing to show the server who asks.
+    Credentials,
+    /// No secure connection comes about.
+    Tls,
+    /// No connection does, or it broke.
+    Unreachable,
+}
+
+/// The sort of failure, and a phrase that says what happened. It holds nothing of what was sent.
+pub(crate) fn describe(error: &kube::Error) -> (Obstacle, String) {
     let causes: Vec<&(dyn Error + 'static)> = chain(error).collect();
     let root = causes.last().map_or_else(String::new, |root| quoted(&root.to_string()));
     // An exec plugin's output may stand in the text, a token with it.
     if causes.iter().any(|cause| cause.is::<AuthError>()) || matches!(error, kube::Error::Auth(_)) {
-        return (Kind::Unauthorized, "the kubeconfig's user gives no credentials (exec plugin, token file)".to_owned());
+        return (
+            Obstacle::Credentials,
+            "the kubeconfig's user gives no credentials (exec plugin, token file)".to_owned(),
+        );
     }
     let io: Vec<_> = causes.iter().filter_map(|cause| cause.downcast_ref()).flat_map(io_kinds).collect();
     // Closed in the middle of the handshake: as by a load balancer whose servers are away.
     let closed = io.iter().any(|kind| matches!(kind, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset));
     let insecure = !closed && causes.iter().any(|cause| speaks_of_tls(&cause.to_string()));
     if insecure || matches!(error, kube::Error::TlsRequired) {
-        return (Kind::Tls, format!("no secure connection ({root})"));
+        return (Obstacle::Tls, format!("no secure connection ({root})"));
     }
     let address = causes.iter().find_map(|cause| address_in(&format!("{cause:?}")));
     let server = address.map_or_else(|| "the API server".to_owned(), |address| address.to_string());
@@ -32,7 +48,17 @@ pub(super) fn describe(error: &kube::Error) -> (Kind, String) {
     } else {
         format!("no connection to {server} ({root})")
     };
-    (Kind::Unreachable, detail)
+    (Obstacle::Unreachable, detail)
+}
+
+/// A server's message on one line, shortened.
+pub(crate) fn quoted(message: &str) -> String {
+    let mut text: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = text.char_indices().nth(MESSAGE_MAX) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 /// The error and its causes, outermost first.

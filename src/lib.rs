@@ -95,6 +95,7 @@
 
 mod cache;
 mod clock;
+mod connection;
 mod contained;
 mod controller;
 mod event_loop;

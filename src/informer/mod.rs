@@ -8,7 +8,6 @@
 
 mod client;
 mod config;
-mod connection;
 mod counts;
 mod definition;
 mod discovery;

@@ -14,11 +14,11 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::client::Client;
-use super::connection;
 use super::error::{InformerError, InformerErrorKind as Kind, Verb};
 use super::machine::{Failure, PageRequest, WatchFrom, WatchRequest};
 use super::split::{Damage, FrameSplitter, ListMeta, ListSplitter};
 use super::target::{Named, Resource, Target};
+use crate::connection::{Obstacle, describe, quoted};
 
 /// What is accepted where an object's metadata are enough.
 pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
@@ -27,8 +27,6 @@ const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=met
 const NEWEST_MAX: Duration = Duration::from_secs(5);
 /// How much of an error's body is read: a `Status` is smaller.
 const STATUS_MAX: usize = 64 << 10;
-/// How much of a server's message is told.
-const MESSAGE_MAX: usize = 300;
 
 /// A failed request: what it means to the machine, and what to tell people.
 #[derive(Clone, Debug)]
@@ -181,7 +179,12 @@ impl<R: Named> Source<R> {
                 Err(self.failed(verb, Kind::Stalled, &detail))
             }
             Ok(Err(error)) => {
-                let (kind, detail) = connection::describe(&error);
+                let (obstacle, detail) = describe(&error);
+                let kind = match obstacle {
+                    Obstacle::Credentials => Kind::Unauthorized,
+                    Obstacle::Tls => Kind::Tls,
+                    Obstacle::Unreachable => Kind::Unreachable,
+                };
                 Err(self.failed(verb, kind, &detail))
             }
             Ok(Ok(answer)) => Ok(answer),
@@ -404,16 +407,6 @@ pub(super) fn status_error<R: Named>(verb: Verb, target: &Target<R>, code: u16, 
         if message.is_empty() { format!("{phrase} ({code})") } else { format!("{phrase} ({code}: {message})") };
     let asked = status.details.as_ref().map(|details| details.retry_after_seconds).filter(|&seconds| seconds > 0);
     RequestError { error: InformerError::new(verb, target, kind, &detail), retry_after: asked.map(Duration::from_secs) }
-}
-
-/// A server's message on one line, shortened.
-pub(super) fn quoted(message: &str) -> String {
-    let mut text: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = text.char_indices().nth(MESSAGE_MAX) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

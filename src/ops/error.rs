@@ -3,9 +3,8 @@
 use std::fmt;
 
 use super::operation::Operation;
-
-/// How much of a server's message is told.
-const MESSAGE_MAX: usize = 300;
+use super::wire::{Failure, Status};
+use crate::connection::quoted;
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,7 +18,7 @@ pub enum OpErrorKind {
     Conflict,
     /// 401 or 403: the client may not.
     Forbidden,
-    /// 400 or 422: the server does not accept the object.
+    /// 400 or 422: the server does not accept the object. Or the parameters contradict each other, and nothing was sent.
     Invalid,
     /// 429, 500 and above: the server could not; again later.
     Unavailable,
@@ -46,13 +45,18 @@ impl OpError {
         Self { operation: operation.to_string(), kind, detail: String::new() }
     }
 
-    /// What kube's error means for `operation`.
-    pub(super) fn of(operation: &Operation, error: &kube::Error) -> Self {
-        let kube::Error::Api(status) = error else {
-            // Its words may quote an answer that could not be read.
-            return Self::new(operation, OpErrorKind::Failed);
+    /// No request can be made of it.
+    pub(super) fn unusable(operation: &Operation, error: &kube::core::request::Error) -> Self {
+        Self { detail: quoted(&error.to_string()), ..Self::new(operation, OpErrorKind::Invalid) }
+    }
+
+    /// What a failure means for `operation`.
+    pub(super) fn of(operation: &Operation, failure: Failure) -> Self {
+        let (code, status) = match failure {
+            Failure::Lost(detail) => return Self { detail, ..Self::new(operation, OpErrorKind::Failed) },
+            Failure::Refused(code, status) => (code, status),
         };
-        let kind = match (status.code, status.reason.as_str()) {
+        let kind = match (code, status.reason.as_str()) {
             (404, _) => OpErrorKind::NotFound,
             (409, "AlreadyExists") => OpErrorKind::AlreadyExists,
             (409, _) => OpErrorKind::Conflict,
@@ -61,10 +65,9 @@ impl OpError {
             (429 | 500.., _) => OpErrorKind::Unavailable,
             _ => OpErrorKind::Failed,
         };
-        // What a Secret's values are is quoted where they are not valid.
-        let quotes = kind == OpErrorKind::Invalid && operation.is_on_secrets();
-        let message = if quotes { String::new() } else { shortened(&status.message) };
-        let detail = if message.is_empty() { status.code.to_string() } else { format!("{}: {message}", status.code) };
+        let told = !operation.is_on_secrets() || holds_no_value(kind, &status);
+        let message = if told { quoted(&status.message) } else { quoted(&status.reason) };
+        let detail = if message.is_empty() { code.to_string() } else { format!("{code}: {message}") };
         Self { detail, ..Self::new(operation, kind) }
     }
 
@@ -90,7 +93,7 @@ impl fmt::Display for OpError {
                 "it was changed meanwhile, or another manager owns a field: read it anew, or apply with force"
             }
             OpErrorKind::Forbidden => "the client may not: grant it the verb on the resource",
-            OpErrorKind::Invalid => "the server does not accept it",
+            OpErrorKind::Invalid => "it is not accepted as it is",
             OpErrorKind::Unavailable => "the server could not: try again later",
             OpErrorKind::Failed => "no usable answer came; whether it was carried out is not known",
             OpErrorKind::Skipped => "not begun, since another operation of the list had failed",
@@ -104,12 +107,12 @@ impl fmt::Display for OpError {
 
 impl std::error::Error for OpError {}
 
-/// A server's message on one line, shortened.
-fn shortened(message: &str) -> String {
-    let mut text: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = text.char_indices().nth(MESSAGE_MAX) {
-        text.truncate(end);
-        text.push('…');
+/// Whether a refusal is the server's own, which names an object and its fields but quotes none of its values. Validation quotes what is
+/// not valid, and the words of a webhook or a policy are their author's.
+fn holds_no_value(kind: OpErrorKind, status: &Status) -> bool {
+    match kind {
+        OpErrorKind::NotFound | OpErrorKind::AlreadyExists | OpErrorKind::Conflict => true,
+        OpErrorKind::Forbidden => status.message.contains(" is forbidden: User "),
+        _ => false,
     }
-    text
 }

@@ -2,14 +2,22 @@
 
 use std::fmt;
 
-use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::{Api, Client, Resource};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GetParams, ListParams, ObjectList, Patch, PatchParams, PostParams,
+};
+use kube::core::request::Error as RequestError;
+use kube::core::{Request, TypeMeta};
+use kube::{Client, Resource};
 use kubehandler_core::ObjectKey;
 use kubehandler_core::key::ParseKeyError;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::error::{OpError, OpErrorKind};
+use super::wire::{self, Failure};
+
+/// The subresource that holds what a controller reports.
+const STATUS: &str = "status";
 
 /// Something to be done on a cluster. What a kind is, its dynamic type says: `&()` for a typed one, an
 /// [`ApiResource`] for one known at run time.
@@ -35,6 +43,7 @@ pub struct Operation {
     namespace: Option<String>,
     // Empty for a list.
     name: String,
+    status: bool,
     does: Does,
 }
 
@@ -44,8 +53,8 @@ enum Does {
     List(ListParams),
     Create(Box<DynamicObject>),
     Update(Box<DynamicObject>),
-    Patch(Value, PatchParams),
-    Apply(Box<DynamicObject>, PatchParams),
+    Patch(Patch<Value>, PatchParams),
+    Apply(Patch<Box<DynamicObject>>, PatchParams),
     Delete(DeleteParams),
 }
 
@@ -76,7 +85,7 @@ impl Outcome {
 impl Operation {
     fn new(resource: ApiResource, key: &ObjectKey, does: Does) -> Self {
         let (namespace, name) = (key.namespace().map(str::to_owned), key.name().to_owned());
-        Self { resource, namespace, name, does }
+        Self { resource, namespace, name, status: false, does }
     }
 
     /// Reads an object.
@@ -87,7 +96,7 @@ impl Operation {
     /// Lists objects, of one namespace or of all.
     pub fn list<K: Resource>(namespace: Option<&str>, dynamic_type: &K::DynamicType, params: ListParams) -> Self {
         let (namespace, name) = (namespace.map(str::to_owned), String::new());
-        Self { resource: resource::<K>(dynamic_type), namespace, name, does: Does::List(params) }
+        Self { resource: resource::<K>(dynamic_type), namespace, name, status: false, does: Does::List(params) }
     }
 
     /// Creates an object.
@@ -117,12 +126,22 @@ impl Operation {
         manager: &str,
     ) -> Result<Self, BadObject> {
         let params = PatchParams::apply(manager);
-        Self::with(object, dynamic_type, |object| Does::Apply(object, params))
+        Self::with(object, dynamic_type, |object| Does::Apply(Patch::Apply(object), params))
     }
 
     /// Changes an object by a merge patch (RFC 7386).
     pub fn patch<K: Resource>(key: &ObjectKey, dynamic_type: &K::DynamicType, patch: Value) -> Self {
-        Self::new(resource::<K>(dynamic_type), key, Does::Patch(patch, PatchParams::default()))
+        Self::patch_with::<K>(key, dynamic_type, Patch::Merge(patch), PatchParams::default())
+    }
+
+    /// Changes an object by any of kube's patches, with its parameters: field manager, field validation, dry run.
+    pub fn patch_with<K: Resource>(
+        key: &ObjectKey,
+        dynamic_type: &K::DynamicType,
+        patch: Patch<Value>,
+        params: PatchParams,
+    ) -> Self {
+        Self::new(resource::<K>(dynamic_type), key, Does::Patch(patch, params))
     }
 
     /// Deletes an object, with kube's parameters: preconditions, propagation, grace period.
@@ -135,6 +154,13 @@ impl Operation {
         if let Does::Apply(_, params) = &mut self.does {
             params.force = true;
         }
+        self
+    }
+
+    /// Has a get, update, patch or apply read or write the `status` subresource, in place of all but the status. Means nothing to other
+    /// operations, which have no such thing.
+    pub fn on_status(mut self) -> Self {
+        self.status = matches!(self.does, Does::Get | Does::Update(_) | Does::Patch(..) | Does::Apply(..));
         self
     }
 
@@ -152,10 +178,9 @@ impl Operation {
             serde_json::to_value(object).ok().and_then(|value| serde_json::from_value(value).ok());
         let mut object = object.ok_or_else(|| bad(Problem::NotJson))?;
         // An apply wants them, and not every type writes them.
-        object.types.get_or_insert_with(|| kube::core::TypeMeta {
-            api_version: resource.api_version.clone(),
-            kind: resource.kind.clone(),
-        });
+        object
+            .types
+            .get_or_insert_with(|| TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() });
         Ok(Self::new(resource, &key, does(Box::new(object))))
     }
 
@@ -166,23 +191,39 @@ impl Operation {
 
     /// Does it.
     pub(super) async fn perform(&self, client: &Client) -> Result<Outcome, OpError> {
-        let api: Api<DynamicObject> = match &self.namespace {
-            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &self.resource),
-            None => Api::all_with(client.clone(), &self.resource),
-        };
-        let (name, object) = (self.name.as_str(), |object| Outcome::Object(Box::new(object)));
-        let done = match &self.does {
-            Does::Get => api.get(name).await.map(object),
-            Does::List(params) => api.list(params).await.map(|list| Outcome::Objects(list.items)),
-            Does::Create(new) => api.create(&PostParams::default(), new).await.map(object),
-            Does::Update(new) => api.replace(name, &PostParams::default(), new).await.map(object),
-            Does::Patch(patch, params) => api.patch(name, params, &Patch::Merge(patch)).await.map(object),
-            Does::Apply(new, params) => api.patch(name, params, &Patch::Apply(new)).await.map(object),
-            Does::Delete(params) => {
-                api.delete(name, params).await.map(|gone| gone.either(object, |_| Outcome::Deleted))
-            }
-        };
-        done.map_err(|error| OpError::of(self, &error))
+        let request = self.request().map_err(|error| OpError::unusable(self, &error))?;
+        let answer = wire::ask(client, request).await;
+        answer.and_then(|answer| self.outcome(&answer)).map_err(|failure| OpError::of(self, failure))
+    }
+
+    fn request(&self) -> Result<http::Request<Vec<u8>>, RequestError> {
+        let request = Request::new(DynamicObject::url_path(&self.resource, self.namespace.as_deref()));
+        let json = |object: &DynamicObject| serde_json::to_vec(object).map_err(RequestError::SerializeBody);
+        let (name, whole) = (self.name.as_str(), !self.status);
+        let post = PostParams::default();
+        match &self.does {
+            Does::Get if whole => request.get(name, &GetParams::default()),
+            Does::Get => request.get_subresource(STATUS, name),
+            Does::List(params) => request.list(params),
+            Does::Create(new) => request.create(&post, json(new)?),
+            Does::Update(new) if whole => request.replace(name, &post, json(new)?),
+            Does::Update(new) => request.replace_subresource(STATUS, name, &post, json(new)?),
+            Does::Patch(patch, params) if whole => request.patch(name, params, patch),
+            Does::Patch(patch, params) => request.patch_subresource(STATUS, name, params, patch),
+            Does::Apply(patch, params) if whole => request.patch(name, params, patch),
+            Does::Apply(patch, params) => request.patch_subresource(STATUS, name, params, patch),
+            Does::Delete(params) => request.delete(name, params),
+        }
+    }
+
+    /// What the answer to it says.
+    fn outcome(&self, answer: &[u8]) -> Result<Outcome, Failure> {
+        match self.does {
+            Does::List(_) => Ok(Outcome::Objects(wire::read::<ObjectList<DynamicObject>>(answer)?.items)),
+            // A `Status` in place of the object: there is none any more.
+            Does::Delete(_) if wire::read::<TypeMeta>(answer)?.kind == "Status" => Ok(Outcome::Deleted),
+            _ => Ok(Outcome::Object(wire::read(answer)?)),
+        }
     }
 
     /// It, without an outcome.
@@ -212,7 +253,8 @@ impl fmt::Display for Operation {
             (None, "") => f.write_str(" of all namespaces"),
             (Some(namespace), name) => write!(f, " {namespace}/{name}"),
             (None, name) => write!(f, " {name}"),
-        }
+        }?;
+        if self.status { f.write_str(" (status)") } else { Ok(()) }
     }
 }
 

@@ -3,14 +3,15 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::api::{DeleteParams, ListParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, VersionMatch};
 use kubehandler::CancellationToken;
 use kubehandler::ops::{OpErrorKind, Operation, Outcome, Plan, run, run_all};
 use serde_json::json;
 
+use super::support::logs::Logs;
 use super::support::world::config_map;
-use super::support::{World, eventually, on_both, time_passes};
+use super::support::{World, eventually, on_both, on_both_in_one_thread, time_passes};
 
 fn map(world: &World, name: &str, value: &str) -> ConfigMap {
     let mut map = config_map(name, value, &[]);
@@ -67,8 +68,12 @@ fn d5_what_fails_says_which_operation_why_and_what_to_do() {
             (Operation::get::<ConfigMap>(&gone, &()), OpErrorKind::NotFound, "there is no such object"),
             (create, OpErrorKind::AlreadyExists, "update, patch or apply it"),
             (Operation::update(&stale, &()).unwrap(), OpErrorKind::Conflict, "read it anew"),
-            (Operation::patch::<ConfigMap>(&key, &(), json!({"data": 7})), OpErrorKind::Invalid, "does not accept it"),
-            (Operation::create(&bad, &()).unwrap(), OpErrorKind::Invalid, "does not accept it"),
+            (
+                Operation::patch::<ConfigMap>(&key, &(), json!({"data": 7})),
+                OpErrorKind::Invalid,
+                "not accepted as it is",
+            ),
+            (Operation::create(&bad, &()).unwrap(), OpErrorKind::Invalid, "not accepted as it is"),
         ] {
             let error = run(client, &operation).await.expect_err("it is refused");
             assert_eq!(error.kind(), kind, "{error}");
@@ -146,5 +151,104 @@ fn d5_an_apply_takes_over_what_others_own_only_by_force() {
         // As kube's own client sees it.
         let map: ConfigMap = world.api().get("a").await.unwrap();
         assert_eq!(map.data.unwrap()["value"], "2");
+    });
+}
+
+#[test]
+fn d5_a_status_is_written_apart_from_the_rest() {
+    on_both(async |world| {
+        let (client, key) = (&world.client, world.key("a"));
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": {"name": "a", "namespace": world.namespace},
+            "spec": {"containers": [{"name": "main", "image": "example.com/main"}]},
+        }))
+        .unwrap();
+        run(client, &Operation::create(&pod, &()).unwrap()).await.unwrap();
+        let message = |message: &str| json!({"status": {"message": message}});
+        let patch = Operation::patch::<Pod>(&key, &(), message("by the rest"));
+        let strategic = Patch::Strategic(message("by the status"));
+        let status = Operation::patch_with::<Pod>(&key, &(), strategic, PatchParams::default()).on_status();
+        assert!(status.to_string().ends_with("/a (status)"), "{status}");
+        let read = Operation::get::<Pod>(&key, &()).on_status();
+        for (operation, expected) in
+            [(patch, serde_json::Value::Null), (status, json!("by the status")), (read, json!("by the status"))]
+        {
+            let pod = run(client, &operation).await.unwrap().object().unwrap();
+            assert_eq!(pod.data["status"]["message"], expected, "{operation}");
+        }
+    });
+}
+
+#[test]
+fn d5_without_a_usable_answer_the_error_says_what_is_in_the_way() {
+    on_both(async |world| {
+        let client = world.network.client(&world.client);
+        let create = Operation::create(&map(world, "a", "1"), &()).unwrap();
+        let versionless = ListParams::default().matching(VersionMatch::Exact);
+        let list = Operation::list::<ConfigMap>(Some(&world.namespace), &(), versionless);
+        let error = run(&client, &list).await.unwrap_err();
+        assert_eq!(error.kind(), OpErrorKind::Invalid, "what contradicts itself is not sent: {error}");
+        assert_eq!(world.network.count(|sent| sent.is_about("configmaps")), 0);
+        let nonsense = world.network.talk_nonsense(|sent| sent.is_about("configmaps"));
+        let error = run(&client, &create).await.unwrap_err();
+        assert_eq!(error.kind(), OpErrorKind::Failed);
+        assert!(error.to_string().contains("the answer is not what was asked for, at line 1, column 1"), "{error}");
+        drop(nonsense);
+        world.network.cut();
+        let error = run(&client, &create).await.unwrap_err();
+        assert_eq!(error.kind(), OpErrorKind::Failed);
+        assert!(error.to_string().contains("refuses connections"), "{error}");
+        world.network.heal();
+        run(&client, &create).await.unwrap();
+    });
+}
+
+#[test]
+fn d5_what_a_secret_holds_reaches_no_log_and_no_error() {
+    const ANSWERS: [(u16, &str, OpErrorKind); 4] = [
+        (200, r#"{"kind": "Secret", "metadata": {"name": "hunter2", "labels": "hunter2"}}"#, OpErrorKind::Failed),
+        (200, "hunter2", OpErrorKind::Failed),
+        (
+            403,
+            r#"{"kind": "Status", "reason": "Forbidden", "message": "a webhook denied the request: no hunter2 here", "code": 403}"#,
+            OpErrorKind::Forbidden,
+        ),
+        (500, "hunter2", OpErrorKind::Unavailable),
+    ];
+    on_both_in_one_thread(async |world| {
+        let logs = Logs::capture();
+        let client = world.network.client(&world.client);
+        let get = Operation::get::<Secret>(&world.key("a"), &());
+        for (status, body, kind) in ANSWERS {
+            let _said = world.network.say(status, body, |sent| sent.path.contains("secrets"));
+            let error = run(&client, &get).await.unwrap_err();
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(!format!("{error} {error:?} {}", logs.text()).contains("hunter2"), "{error}: {}", logs.text());
+        }
+        let forbidden = r#"{"reason": "Forbidden", "message": "secrets \"a\" is forbidden: User \"me\" cannot get it", "code": 403}"#;
+        let _said = world.network.say(403, forbidden, |sent| sent.path.contains("secrets"));
+        let error = run(&client, &get).await.unwrap_err();
+        assert!(error.to_string().contains("User \"me\" cannot get it"), "who lacks a right is told: {error}");
+    });
+}
+
+#[test]
+fn d5_no_more_are_under_way_than_the_plan_says() {
+    on_both(async |world| {
+        let client = world.network.client(&world.client);
+        let held = world.network.hold(|sent| sent.is_about("configmaps"));
+        let operations: Vec<Operation> =
+            (0..30).map(|n| Operation::create(&map(world, &format!("m-{n}"), "1"), &()).unwrap()).collect();
+        let plan = Plan::default().at_once(NonZeroUsize::new(7).unwrap());
+        let sent = || world.network.count(|sent| sent.is_about("configmaps"));
+        let release = async {
+            eventually("as many as may be are under way", || sent() == 7).await;
+            time_passes(Duration::from_millis(50)).await;
+            assert_eq!(sent(), 7);
+            drop(held);
+        };
+        let (results, ()) = futures::join!(run_all(&client, &operations, &plan), release);
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        assert_eq!(sent(), 30);
     });
 }

@@ -81,7 +81,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         package: "",
         part: "informer",
-        may_know: Some(&["cache", "clock", "contained", "json", "sync"]),
+        may_know: Some(&["cache", "clock", "connection", "contained", "json", "sync"]),
         must_not_know: &["kubehandler_core::queue", "kubehandler_core::dispatch"],
     },
     Layer {
@@ -105,7 +105,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         package: "",
         part: "ops",
-        may_know: Some(&[]),
+        may_know: Some(&["connection"]),
         must_not_know: &["kubehandler_core::queue", "kubehandler_core::dispatch", "kubehandler_core::store"],
     },
     Layer {
@@ -145,6 +145,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_know: Some(&["sync"]),
         must_not_know: &["kube", "kubehandler_core", "tokio", "http", "std::fs", "std::net"],
     },
+    Layer { package: "", part: "connection", may_know: Some(&[]), must_not_know: &["http", "kubehandler_core"] },
     Layer { package: "", part: "contained", may_know: Some(&[]), must_not_know: &["kube", "kubehandler_core"] },
     // It judges the library, and so must not share its mistakes.
     Layer { package: "testkit", part: "", may_know: None, must_not_know: &["kubehandler", "kubehandler_core"] },

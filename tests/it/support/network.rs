@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, BodyStream, Full, StreamBody};
 use kube::client::{Body, Client};
@@ -86,8 +86,8 @@ struct Rule {
 enum Fate {
     /// The network answers in the server's place.
     Answer(u16),
-    /// The network answers with text that is no JSON.
-    Nonsense,
+    /// The network answers with this status and this text.
+    Say(u16, &'static str),
     /// The request goes on when the rule has gone.
     Hold,
 }
@@ -164,7 +164,17 @@ impl Network {
 
     /// Answers matching requests with something that is no JSON.
     pub(crate) fn talk_nonsense(&self, matches: impl Fn(&Sent) -> bool + Send + Sync + 'static) -> RuleGuard {
-        self.rule(Fate::Nonsense, None, matches)
+        self.say(200, "<html>Please log in</html>", matches)
+    }
+
+    /// Answers matching requests with this status and this body, in the server's place.
+    pub(crate) fn say(
+        &self,
+        status: u16,
+        body: &'static str,
+        matches: impl Fn(&Sent) -> bool + Send + Sync + 'static,
+    ) -> RuleGuard {
+        self.rule(Fate::Say(status, body), None, matches)
     }
 
     /// Holds matching requests back until the guard is dropped.
@@ -215,7 +225,7 @@ impl Network {
             }
             match fate {
                 Some(Fate::Answer(status)) => return Ok(status_answer(status)),
-                Some(Fate::Nonsense) => return Ok(answer(StatusCode::OK, "<html>Please log in</html>".into())),
+                Some(Fate::Say(status, body)) => return Ok(answer(status, body.to_owned())),
                 Some(Fate::Hold) => tokio::select! {
                     biased;
                     _ = cut.changed() => return ended(&cut).await,
@@ -296,10 +306,10 @@ fn status_answer(status: u16) -> Answer {
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": format!("answered {status} by the test"), "reason": reason, "code": status,
     });
-    answer(StatusCode::from_u16(status).expect("a status"), body.to_string())
+    answer(status, body.to_string())
 }
 
-fn answer(status: StatusCode, body: String) -> Answer {
+fn answer(status: u16, body: String) -> Answer {
     let body = Full::from(body).map_err(BoxError::from).boxed_unsync();
     let answer = Response::builder().status(status).header("content-type", "application/json").body(body);
     answer.expect("a response")
