@@ -71,6 +71,21 @@ pub enum OwnerError {
 /// let reference = object_ref(&map, &());
 /// assert_eq!((reference.kind.as_deref(), reference.name.as_deref()), (Some("ConfigMap"), Some("settings")));
 /// ```
+///
+/// An Event about the object is published by `kube_runtime`'s recorder, which makes one that repeats a series:
+///
+/// ```no_run
+/// use k8s_openapi::api::core::v1::ConfigMap;
+/// use kube_runtime::events::{Event, EventType, Recorder};
+/// use kubehandler::owners::object_ref;
+///
+/// # async fn example(recorder: &Recorder, map: &ConfigMap) -> anyhow::Result<()> {
+/// let (reason, action, note) = ("Read".to_owned(), "Read".to_owned(), Some("settings were read".to_owned()));
+/// let event = Event { type_: EventType::Normal, reason, action, note, secondary: None };
+/// recorder.publish(&event, &object_ref(map, &())).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub fn object_ref<K: Resource>(object: &K, dynamic_type: &K::DynamicType) -> ObjectReference {
     object.object_ref(dynamic_type)
 }

@@ -9,6 +9,7 @@ mod coalesced;
 mod contained;
 mod controllers;
 mod drained;
+mod events;
 mod fair;
 mod finalizers;
 mod handle;
