@@ -38,7 +38,7 @@ const FRESH: usize = 24;
 /// Seeds that are lived twice to see that nothing but the seed decides.
 const TWICE: usize = 3;
 /// Histories that are spoilt to see that it is noticed.
-const CANARIES: u64 = 5;
+const CANARIES: u64 = 20;
 /// A world that takes longer in real time spins within one instant.
 const HANGS_AFTER: Duration = Duration::from_secs(60);
 /// How many events before a violation are printed.

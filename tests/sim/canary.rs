@@ -1,6 +1,8 @@
 //! Histories that break the contract on purpose: the checks must say so, or their silence means nothing.
 
 use super::checks::{Clause, check};
+use kubehandler::WatchEvent;
+
 use super::history::{Call, Entry, Event, Function, Over};
 use super::world::Lived;
 
@@ -15,6 +17,9 @@ const SPOILS: &[(&str, Spoil, &[Clause])] = &[
     ("an update is called add", misnamed, &[Clause::C2]),
     ("an attempt is miscounted", miscounted, &[Clause::C5]),
     ("a call is given an old state", outdated, &[Clause::C2]),
+    ("a watcher is not told of a deletion", unseen, &[Clause::Watcher]),
+    ("a controller is given what its schema rejects", rejected, &[Clause::Controller]),
+    ("a controller's delete never came", kept, &[Clause::Controller]),
 ];
 
 /// The spoils that nobody noticed in any of these histories.
@@ -83,4 +88,42 @@ fn miscounted(entries: &[Entry]) -> Option<Vec<Entry>> {
 fn outdated(entries: &[Entry]) -> Option<Vec<Entry>> {
     let at = position(entries, |call| call.function == Function::Update)?;
     Some(changed(entries, at, |call| call.object.version -= 1))
+}
+
+fn unseen(entries: &[Entry]) -> Option<Vec<Entry>> {
+    let is_it = |entry: &Entry| matches!(entry.event, Event::Saw { event: WatchEvent::Deleted, .. });
+    let mut spoilt = entries.to_vec();
+    spoilt.remove(entries.iter().position(is_it)?);
+    Some(spoilt)
+}
+
+fn rejected(entries: &[Entry]) -> Option<Vec<Entry>> {
+    let mut spoilt = entries.to_vec();
+    let given = spoilt.iter_mut().find_map(|entry| match &mut entry.event {
+        Event::ClerkGiven { state, .. } => Some(state),
+        _ => None,
+    });
+    given?.passes = false;
+    Some(spoilt)
+}
+
+fn kept(entries: &[Entry]) -> Option<Vec<Entry>> {
+    let deleted = entries.iter().find_map(|entry| match &entry.event {
+        Event::ClerkGiven { function: Function::Delete, name, state } => Some((name, &state.uid)),
+        _ => None,
+    });
+    let (deleted, life) = deleted?;
+    let mut runs = false;
+    let is_left = |entry: &&Entry| match &entry.event {
+        Event::ClerkGiven { function: Function::Delete, name, state } if name == deleted && state.uid == *life => {
+            runs = true;
+            false
+        }
+        Event::ClerkTook { name, .. } if runs && name == deleted => {
+            runs = false;
+            false
+        }
+        _ => true,
+    };
+    Some(entries.iter().filter(is_left).cloned().collect())
 }

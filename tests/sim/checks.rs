@@ -35,6 +35,8 @@ pub(crate) enum Clause {
     C9,
     /// What a stateful watcher relies on (`docs/coming-from.md`, R2–R4).
     Watcher,
+    /// What a controller with a schema relies on (D2, D3 there).
+    Controller,
 }
 
 /// What broke which clause, and where in the history.
@@ -61,12 +63,14 @@ macro_rules! hold {
     };
 }
 
+mod controller;
 mod finalizers;
 mod watcher;
 
 /// The first thing in a history that breaks the contract.
 pub(crate) fn check(options: &Options, entries: &[Entry]) -> Result<(), Violation> {
-    let mut checker = Checker { reference: Reference::new(options), over: false, watched: watcher::Watched::default() };
+    let (watched, controlled) = (watcher::Watched::default(), controller::Controlled::default());
+    let mut checker = Checker { reference: Reference::new(options), over: false, watched, controlled };
     for (at, entry) in entries.iter().enumerate() {
         let verdict = checker.pass(entry.at).and_then(|()| checker.see(&entry.event));
         verdict.map_err(|(clause, text)| Violation { clause, at, text })?;
@@ -80,6 +84,7 @@ struct Checker<'a> {
     reference: Reference<'a>,
     over: bool,
     watched: watcher::Watched,
+    controlled: controller::Controlled,
 }
 
 impl Checker<'_> {
@@ -194,10 +199,12 @@ impl Checker<'_> {
             Event::Quiet(quiet) => {
                 self.rests(quiet)?;
                 self.watched.rests(quiet)?;
+                self.controlled.rests(quiet)?;
             }
             Event::Saw { .. } | Event::WatcherTimeout { .. } | Event::WatcherTerminated | Event::WatcherOver(_) => {
                 self.watched.see(event)?;
             }
+            Event::ClerkGiven { .. } | Event::ClerkTook { .. } | Event::ClerkOver(_) => self.controlled.see(event)?,
         }
         Ok(())
     }

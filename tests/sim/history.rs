@@ -11,6 +11,7 @@ use kubehandler::{Cause, Causes, Ending, KeyState, WatchEvent};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::controller::{Standing, State};
 use super::watcher::Picture;
 
 /// Virtual time since the world's start.
@@ -148,6 +149,8 @@ pub(crate) struct Quiet {
     pub(crate) snapshot: Vec<(usize, String, KeyState)>,
     /// What the server has for the watcher, if there is one.
     pub(crate) watched: Option<Picture>,
+    /// What there is for the controller, if there is one.
+    pub(crate) controlled: Option<Standing>,
 }
 
 /// One thing that happened.
@@ -204,6 +207,19 @@ pub(crate) enum Event {
     },
     WatcherTerminated,
     WatcherOver(String),
+    /// The controller with a schema was given this.
+    ClerkGiven {
+        function: Function,
+        name: String,
+        state: State,
+    },
+    /// Its call is over; not well if it failed or panicked.
+    ClerkTook {
+        name: String,
+        ok: bool,
+    },
+    /// And left this undone.
+    ClerkOver(Vec<String>),
 }
 
 /// An event and when it happened.
@@ -314,6 +330,11 @@ impl fmt::Display for Entry {
             Event::WatcherTimeout { off } => line("watcher".to_owned(), format!("times out, {off:?} off")),
             Event::WatcherTerminated => line("watcher".to_owned(), "terminates".to_owned()),
             Event::WatcherOver(exit) => line("watcher".to_owned(), format!("is over: {exit}")),
+            Event::ClerkGiven { function, name, state } => {
+                line("controller".to_owned(), format!("begins {function} {name} {state:?}"))
+            }
+            Event::ClerkTook { name, ok } => line("controller".to_owned(), format!("ends {name}, well: {ok}")),
+            Event::ClerkOver(left) => line("controller".to_owned(), format!("is over, and leaves {left:?}")),
             Event::Quiet(quiet) => line("world".to_owned(), format!("is quiet: {:?}", quiet.snapshot)),
         };
         write!(f, "{at:>12.4}  {text}")

@@ -7,10 +7,10 @@
 //! |---|---|
 //! | `options` | what kind of world a seed gives |
 //! | `transition` | what may happen |
-//! | `world`, `wire`, `handlers`, `watcher` | the system: server, network, library, handlers, a stateful watcher |
+//! | `world`, `wire`, `handlers`, `watcher`, `controller` | the system: server, network, library, handlers, a stateful watcher, a controller with a schema |
 //! | `history` | what happened |
 //! | `reference` | what should follow |
-//! | `checks` | the clauses, C1–C9, and what a watcher relies on |
+//! | `checks` | the clauses, C1–C9, and what a watcher and a controller rely on |
 //! | `canary` | what the checks must notice |
 //! | `regressions` | seeds that once failed |
 //! | `campaign` | many seeds, threads, the summary |
@@ -24,6 +24,7 @@
 mod campaign;
 mod canary;
 mod checks;
+mod controller;
 mod handlers;
 mod history;
 mod options;

@@ -5,7 +5,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use kubehandler::{BackoffConfig, ListMode, Representation, RetryLimit};
+use kubehandler::{BackoffConfig, InformerConfig, ListMode, Representation, RetryInterval, RetryLimit};
 use kubehandler_testkit::InitialEvents;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt as _, SeedableRng as _};
@@ -142,6 +142,8 @@ pub(crate) struct Options {
     pub(crate) initial_events: InitialEvents,
     pub(crate) representation: Representation,
     pub(crate) watcher: bool,
+    /// Whether a controller with a schema is there.
+    pub(crate) controller: bool,
     /// From how many bytes on objects are compressed. A few objects are more than the least.
     pub(crate) compress_above: usize,
     pub(crate) decoded_cache: usize,
@@ -210,6 +212,7 @@ impl Options {
             initial_events: InitialEvents::Send,
             representation: Representation::Compact,
             watcher: false,
+            controller: false,
             compress_above: usize::MAX,
             decoded_cache: 0,
             watch_timeout: Duration::from_secs(one_of(&[5, 20, 60], rng)),
@@ -262,6 +265,23 @@ impl Options {
         self.watcher = StdRng::seed_from_u64(seed ^ 0x3a7c_4e12).random();
     }
 
+    /// Whether a controller with a schema is there: in every other world.
+    pub(crate) fn draw_controller(&mut self, seed: u64) {
+        self.controller = StdRng::seed_from_u64(seed ^ 0xc1e4_0d37).random();
+    }
+
+    /// How informers list and watch, whoever reads them.
+    pub(crate) fn config(&self) -> InformerConfig {
+        InformerConfig::new()
+            .namespace("default")
+            .list_mode(self.list_mode)
+            .compress_above(self.compress_above)
+            .watch_timeout(self.watch_timeout)
+            .watch_grace(self.watch_grace)
+            .read_timeout(self.read_timeout)
+            .retry(RetryInterval { max: self.retry_max, ..RetryInterval::default() })
+    }
+
     /// How long the world may need, at most, to come to rest once nothing goes wrong any more.
     pub(crate) fn rest(&self) -> Duration {
         let slowest = self.handlers.iter().map(|plan| {
@@ -271,7 +291,9 @@ impl Options {
         // A stalled watch is noticed after twice its timeout and the grace; then come a retry's longest wait, what the server
         // asked for, and a list.
         let informer = self.watch_timeout * 2 + self.watch_grace + self.read_timeout * 2 + self.retry_max * 2;
-        informer + slowest.max().unwrap_or_default() * 2 + Duration::from_secs(20)
+        // The controller's calls are short, and its waits too.
+        let controller = Duration::from_secs(if self.controller { 20 } else { 0 });
+        informer + slowest.max().unwrap_or_default() * 2 + controller + Duration::from_secs(20)
     }
 }
 

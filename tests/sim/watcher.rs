@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::api::DynamicObject;
-use kubehandler::{Exit, Flow, Info, InformerConfig, InformerFactory, WatchEvent, Watched, Watcher, WatcherHandle};
+use kubehandler::{Exit, Flow, Info, InformerFactory, WatchEvent, Watched, Watcher, WatcherHandle};
 use kubehandler_testkit::ApiServer;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -39,17 +39,8 @@ impl Watching {
             picture: Arc::clone(&picture),
             armed: None,
         };
-        let config = InformerConfig::new()
-            .namespace("default")
-            .list_mode(options.list_mode)
-            .compress_above(options.compress_above)
-            .watch_timeout(options.watch_timeout)
-            .watch_grace(options.watch_grace)
-            .read_timeout(options.read_timeout)
-            .retry(kubehandler::RetryInterval { max: options.retry_max, ..kubehandler::RetryInterval::default() });
-        let factory =
-            InformerFactory::new(server.client_as("watcher", "watcher")).with_seed(rng.random()).with_defaults(config);
-        let informer = factory.informer_with::<DynamicObject>(&resource(KIND));
+        let factory = InformerFactory::new(server.client_as("watcher", "watcher")).with_seed(rng.random());
+        let informer = factory.configured_with::<DynamicObject>(&resource(KIND), options.config());
         let builder = informer.watcher().buffer(rng.random_range(1..8)).keep_last(rng.random());
         Self { handle: builder.start(sees), picture, history: history.clone() }
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject};
 use kubehandler::{
-    CancellationToken, EventLoop, EventLoopHandle, HandlerOptions, InformerConfig, InformerFactory, KeyState,
-    ObjectKey, Predicate, RetryInterval, RunReport, SharedInformer,
+    CancellationToken, EventLoop, EventLoopHandle, HandlerOptions, InformerFactory, KeyState, ObjectKey, Predicate,
+    RunReport, SharedInformer,
 };
 use kubehandler_testkit::{ApiServer, ExpiredWatch, Refused, Rule, RuleGuard};
 use rand::rngs::StdRng;
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use super::controller::Controlled;
 use super::handlers::{Actor, Script};
 use super::history::{Entry, Event, History, Object, Over, Quiet};
 use super::options::{Finish, Kind, Options, Plan, Target, draw, finalizer};
@@ -38,6 +39,7 @@ pub(crate) struct World {
     pub(crate) stopped: bool,
     process: Option<Process>,
     watching: Option<Watching>,
+    controlled: Option<Controlled>,
 }
 
 /// One life of the controller.
@@ -67,6 +69,7 @@ pub(crate) fn live(seed: u64) -> Lived {
             options.draw_representation(seed);
             options.draw_spread(seed);
             options.draw_watcher(seed);
+            options.draw_controller(seed);
         }
         let mut world = World::new(options, &mut rng);
         world.live(&mut rng).await;
@@ -119,8 +122,18 @@ impl World {
             calls: Mutex::default(),
             client: server.client_as("handler", "handler"),
         });
-        let (rules, troubles) = (Vec::new(), BTreeMap::new());
-        Self { history, server, options, script, rules, troubles, stopped: false, process: None, watching: None }
+        Self {
+            history,
+            server,
+            options,
+            script,
+            rules: Vec::new(),
+            troubles: BTreeMap::new(),
+            stopped: false,
+            process: None,
+            watching: None,
+            controlled: None,
+        }
     }
 
     async fn live(&mut self, rng: &mut StdRng) {
@@ -131,10 +144,14 @@ impl World {
             let (kind, name) = (if rng.random() { Kind::Widget } else { Kind::ConfigMap }, self.name(rng));
             transition::create(self, kind, &name, rng);
         }
+        // Generators of their own: the world is the same with them and without.
         if self.options.watcher {
-            // A generator of its own: the world is the same with it and without.
             let mut rng = StdRng::seed_from_u64(0x3a7c_4e12);
             self.watching = Some(Watching::start(&self.server, &self.history, &self.options, &mut rng));
+        }
+        if self.options.controller {
+            let mut rng = StdRng::seed_from_u64(0xc1e4_0d37);
+            self.controlled = Some(Controlled::start(&self.server, &self.history, &self.options, &mut rng));
         }
         for finish in self.options.processes.clone() {
             self.start(rng);
@@ -151,6 +168,9 @@ impl World {
         self.finish(Finish::Drain, rng).await;
         if let Some(watching) = self.watching.take() {
             watching.end().await;
+        }
+        if let Some(controlled) = self.controlled.take() {
+            controlled.end().await;
         }
     }
 
@@ -210,17 +230,10 @@ impl World {
     }
 
     fn informer(&self, factory: &InformerFactory, target: Target) -> SharedInformer<DynamicObject> {
-        let config = InformerConfig::new()
-            .namespace("default")
+        let config = (self.options.config())
             .label_selector(if target.selector { "team=red" } else { "" })
-            .list_mode(self.options.list_mode)
             .representation(self.options.representation)
-            .compress_above(self.options.compress_above)
-            .decoded_cache(self.options.decoded_cache)
-            .watch_timeout(self.options.watch_timeout)
-            .watch_grace(self.options.watch_grace)
-            .read_timeout(self.options.read_timeout)
-            .retry(RetryInterval { max: self.options.retry_max, ..RetryInterval::default() });
+            .decoded_cache(self.options.decoded_cache);
         factory.configured_with(&resource(target.kind), config)
     }
 
@@ -296,6 +309,9 @@ impl World {
         self.server.faults().clear();
         self.server.start();
         self.script.healed.store(true, Ordering::Relaxed);
+        if let Some(controlled) = &self.controlled {
+            controlled.heal();
+        }
         let latest = self.history.now() + self.options.rest();
         while self.history.now() < latest && !self.is_at_rest() {
             sleep(Duration::from_millis(331)).await;
@@ -314,11 +330,13 @@ impl World {
     /// Whether the caches are up to date and the library has nothing to do. Whether it has done all that it had to is for the
     /// checks to say.
     fn is_at_rest(&self) -> bool {
-        let Quiet { server, caches, snapshot, watched } = self.look();
+        let Quiet { server, caches, snapshot, watched, controlled } = self.look();
         let rests = |state| matches!(state, KeyState::Parked { .. } | KeyState::Delayed { .. });
         let is_ready = self.process.as_ref().is_some_and(|process| process.handle.is_ready());
         let knows = watched == self.watching.as_ref().map(Watching::picture);
-        is_ready && knows && server == caches && snapshot.iter().all(|(_, _, state)| rests(*state))
+        let controls = controlled
+            .is_none_or(|standing| self.controlled.as_ref().is_some_and(|controlled| controlled.is_at_rest(&standing)));
+        is_ready && knows && controls && server == caches && snapshot.iter().all(|(_, _, state)| rests(*state))
     }
 
     fn look(&self) -> Quiet {
@@ -338,7 +356,8 @@ impl World {
         let keys = process.map(|process| process.handle.snapshot().keys).unwrap_or_default();
         let snapshot = keys.iter().map(|key| (index(&key.handler), key.key.name().to_owned(), key.state)).collect();
         let watched = self.watching.as_ref().map(|_| Watching::truth(&self.server));
-        Quiet { server, caches, snapshot, watched }
+        let controlled = self.controlled.as_ref().map(|controlled| controlled.standing(&self.server));
+        Quiet { server, caches, snapshot, watched, controlled }
     }
 
     fn troubles(&mut self) -> BTreeMap<Trouble, u64> {

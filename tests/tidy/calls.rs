@@ -15,6 +15,7 @@ pub(crate) const REAL_TIME: &[(&str, &str)] = &[
     ("benches/start/link.rs", "imitates a slow link: what is measured happens in real time"),
     ("testkit/tests/it/robust.rs", "waits on the paused clock of the runtime that it builds"),
     ("tests/it/support/wait.rs", "waits for the real kube-apiserver, where that is chosen; else on a paused clock"),
+    ("tests/sim/controller.rs", "runs on the paused clock of the world that it belongs to"),
     ("tests/sim/handlers.rs", "runs on the paused clock of the world that it belongs to"),
     ("tests/sim/watcher.rs", "runs on the paused clock of the world that it belongs to"),
     ("tests/sim/world.rs", "waits on the paused clock of the runtime that it builds"),
