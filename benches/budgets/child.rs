@@ -11,7 +11,7 @@ use tokio::runtime::Builder;
 
 use super::beginning::Figures;
 use super::task::{By, TASK, Task, tell};
-use super::{events, floor, peer, reconcile, start, work};
+use super::{events, floor, peer, reconcile, rejected, start, work};
 
 /// Measures in a child process. The library's start has a program that can do nothing else, as a controller is one: the pages of
 /// this one, which holds its peers and a server as well, would count.
@@ -62,6 +62,7 @@ pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
             Task::Reconcile { pods, every, objects } => {
                 reconcile::share(*pods, Duration::from_secs(*every), *objects).await
             }
+            Task::Rejected { pods, rejects } => rejected::memory(*pods, *rejects).await,
             Task::Decode { pods } => work::decode(*pods).await,
             Task::Growth { pods } => work::growth(*pods).await,
             Task::Idle { informers, seconds } => work::idle(*informers, *seconds).await,

@@ -24,6 +24,7 @@ mod pods;
 mod process;
 mod read;
 mod reconcile;
+mod rejected;
 mod replay;
 #[path = "../queue/report.rs"]
 #[expect(dead_code, reason = "no shapes here: what is measured is measured by other processes")]

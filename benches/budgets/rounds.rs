@@ -174,33 +174,17 @@ fn latency(options: &Options, report: &mut Report, kubeconfig: &Path) -> anyhow:
 /// What needs no server: the same bytes each time.
 fn replayed(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     let pods = options.pods.min(1_000);
-    let changes = |changes, per_second, by| Task::Changes { pods, changes, per_second, by };
     if report.is_chosen("change") {
-        let some = options.changes / 50;
-        let [ours, plain] =
-            by_turns(&[changes(some, None, By::Loop), changes(some, None, By::Nobody)], options.rounds)?;
-        let read = median(&each(&plain, "cpu", 1e-6));
-        let work = median(&each(&ours, "cpu", 1e-6)) - read;
-        report.row("change: CPU from its bytes to the handler's entry", "µs", Free, vec![work]);
-        report.row("change: the same, in loops", "x", AtMost(4.0), vec![work / median(&each(&plain, "loop", 1e-6))]);
-        let (count, rate) = if options.measures { (2_000, 100) } else { (50, 100) };
-        let task = |by| changes(count, Some(rate), by);
-        let [mine, theirs, nobodys] =
-            by_turns(&[task(By::Loop), task(By::Reflector), task(By::Nobody)], options.rounds.min(3))?;
-        // What it takes to bring the changes and to wake a process for each is nobody's merit.
-        let idle = median(&each(&nobodys, "cpu", 1e-6));
-        let over = |rounds: &[Figures]| each(rounds, "cpu", 1e-6).into_iter().map(|cpu| cpu - idle).collect::<Vec<_>>();
-        let (mine, theirs) = (over(&mine), over(&theirs));
-        let ratio = median(&mine) / median(&theirs);
-        report.row("change: CPU at 100/s", "µs", Free, mine.clone());
-        report.row("change: CPU at 100/s, kube-rs's reflector", "µs", Free, theirs.clone());
-        report.row("change: CPU at 100/s, against kube-rs's reflector", "x", AtMost(0.5), vec![ratio]);
+        a_change(options, report, pods)?;
     }
     if report.is_chosen("events") {
         events(options, report, pods)?;
     }
     if report.is_chosen("reconcile") {
         reconciles(options, report)?;
+    }
+    if report.is_chosen("rejected") {
+        rejections(options, report)?;
     }
     if report.is_chosen("decode") {
         let [rounds] = by_turns(&[Task::Decode { pods }], options.rounds)?;
@@ -226,7 +210,7 @@ fn replayed(options: &Options, report: &mut Report) -> anyhow::Result<()> {
         }
     }
     if report.is_chosen("leak") {
-        let figures = measure(&changes(options.changes, None, By::Loop))?;
+        let figures = measure(&Task::Changes { pods, changes: options.changes, per_second: None, by: By::Loop })?;
         let grown = (one(&figures, "resident") - one(&figures, "resident early")) / MB;
         report.row(
             &format!("leak: growth by {} changes of {pods} pods", options.changes),
@@ -240,6 +224,30 @@ fn replayed(options: &Options, report: &mut Report) -> anyhow::Result<()> {
         report.row("idle: wake-ups a second, 50 informers", "", AtMost(5.0), vec![one(&figures, "wake-ups")]);
         report.row("idle: CPU, 50 informers", "%", AtMost(0.2), vec![one(&figures, "cpu") * 100.0]);
     }
+    Ok(())
+}
+
+/// What a change costs from its bytes to the handler's entry, at once and at a pace.
+fn a_change(options: &Options, report: &mut Report, pods: usize) -> anyhow::Result<()> {
+    let changes = |changes, per_second, by| Task::Changes { pods, changes, per_second, by };
+    let some = options.changes / 50;
+    let [ours, plain] = by_turns(&[changes(some, None, By::Loop), changes(some, None, By::Nobody)], options.rounds)?;
+    let read = median(&each(&plain, "cpu", 1e-6));
+    let work = median(&each(&ours, "cpu", 1e-6)) - read;
+    report.row("change: CPU from its bytes to the handler's entry", "µs", Free, vec![work]);
+    report.row("change: the same, in loops", "x", AtMost(4.0), vec![work / median(&each(&plain, "loop", 1e-6))]);
+    let (count, rate) = if options.measures { (2_000, 100) } else { (50, 100) };
+    let task = |by| changes(count, Some(rate), by);
+    let [mine, theirs, nobodys] =
+        by_turns(&[task(By::Loop), task(By::Reflector), task(By::Nobody)], options.rounds.min(3))?;
+    // What it takes to bring the changes and to wake a process for each is nobody's merit.
+    let idle = median(&each(&nobodys, "cpu", 1e-6));
+    let over = |rounds: &[Figures]| each(rounds, "cpu", 1e-6).into_iter().map(|cpu| cpu - idle).collect::<Vec<_>>();
+    let (mine, theirs) = (over(&mine), over(&theirs));
+    let ratio = median(&mine) / median(&theirs);
+    report.row("change: CPU at 100/s", "µs", Free, mine.clone());
+    report.row("change: CPU at 100/s, kube-rs's reflector", "µs", Free, theirs.clone());
+    report.row("change: CPU at 100/s, against kube-rs's reflector", "x", AtMost(0.5), vec![ratio]);
     Ok(())
 }
 
@@ -262,5 +270,16 @@ fn reconciles(options: &Options, report: &mut Report) -> anyhow::Result<()> {
         let share = vec![one(&figures, "cpu") * 100.0];
         report.row(&format!("reconcile: CPU of {} pods each {every} s, {name}", options.pods), "%", Free, share);
     }
+    Ok(())
+}
+
+/// What is kept of each object that a schema rejects, beside what is kept of each that passes.
+fn rejections(options: &Options, report: &mut Report) -> anyhow::Result<()> {
+    let pods = options.pods.min(10_000);
+    let task = |rejects| Task::Rejected { pods, rejects };
+    let [rejected, passed] = by_turns(&[task(true), task(false)], options.rounds.min(3))?;
+    let of_each = |rounds: &[Figures]| median(&each(rounds, "grown", pods as f64));
+    let over = of_each(&rejected) - of_each(&passed);
+    report.row(&format!("rejected: a pod of {pods} over one that passes the schema"), "B", AtMost(500.0), vec![over]);
     Ok(())
 }

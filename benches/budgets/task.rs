@@ -48,6 +48,8 @@ pub(crate) enum Task {
     Events { pods: usize, changes: usize, bare: bool },
     /// So many pods reconciled once in so many seconds, by their keys, or with each object read.
     Reconcile { pods: usize, every: u64, objects: bool },
+    /// The memory of so many replayed pods that a controller's schema rejects, or lets pass.
+    Rejected { pods: usize, rejects: bool },
     /// Decoding against `serde_json` on the same bytes.
     Decode { pods: usize },
     /// The memory of so many replayed pods.

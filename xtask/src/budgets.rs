@@ -13,7 +13,8 @@ use crate::bench;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    /// Only the parts whose name holds this: start, latency, change, decode, growth, leak, idle.
+    /// Only the parts whose name holds this: start, latency, change, events, reconcile, rejected,
+    /// decode, growth, leak, idle.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
 
