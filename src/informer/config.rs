@@ -34,8 +34,9 @@ pub enum OnMissing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ListMode {
-    /// A list in pages of so many objects. A page that fails is asked for again by itself; if the server has forgotten the
-    /// snapshot meanwhile, one list in one piece follows.
+    /// A list in pages of so many objects, the next of which is asked for while one is being read: the server makes it meanwhile.
+    /// A page that fails is asked for again by itself; if the server has forgotten the snapshot meanwhile, one list in one piece
+    /// follows.
     Paged(NonZeroU32),
     /// One list in one piece. It must come within the server's limit for a request (`--request-timeout`, 60 s by default):
     /// if it is cut off, stalls, or fails three times in a row, the informer lists in pages of 500 from then on.

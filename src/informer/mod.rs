@@ -6,6 +6,7 @@
 //!
 //! The informer must not know queues or handlers: it fills a cache, which tells its subscribers.
 
+mod ahead;
 mod client;
 mod config;
 mod counts;

@@ -68,10 +68,19 @@ pub(super) struct Source<R = Resource> {
 }
 
 impl Source {
-    /// Asks for a page of a list.
+    /// Asks for a page of a list, to read it at once.
     pub(super) async fn list(&self, page: &PageRequest) -> Result<PageBody<'_>, RequestError> {
-        let body = self.send(Verb::List, self.list_uri(page)).await?;
-        Ok(PageBody { source: self, body, piece: Bytes::new(), splitter: ListSplitter::default() })
+        Ok(self.page(self.ask(page).await?))
+    }
+
+    /// Asks for a page of a list.
+    pub(super) async fn ask(&self, page: &PageRequest) -> Result<Body, RequestError> {
+        self.send(Verb::List, self.list_uri(page)).await
+    }
+
+    /// Reads the body of a page.
+    pub(super) fn page(&self, body: Body) -> PageBody<'_> {
+        PageBody { source: self, body, piece: Bytes::new(), splitter: ListSplitter::default() }
     }
 
     /// The server's newest version; absent if it does not tell within a few seconds.
@@ -84,7 +93,7 @@ impl Source {
         let request = Request::get(self.list_uri(&page)).header(ACCEPT, METADATA_LIST).body(Body::empty());
         let answer = self.answer(Verb::List, request).await.ok()?;
         let (is_good, body) = (answer.status().is_success(), answer.into_body());
-        let mut page = PageBody { source: self, body, piece: Bytes::new(), splitter: ListSplitter::default() };
+        let mut page = self.page(body);
         while page.next().await.ok()?.is_some() {}
         page.finish().ok()?.resource_version.filter(|_| is_good)
     }
@@ -254,6 +263,13 @@ impl PageBody<'_> {
                 Ok(None) => return Ok(None),
             };
         }
+    }
+
+    /// The page behind this one, which was asked for so; absent as long as the body has not named it.
+    pub(super) fn following(&self, request: &PageRequest) -> Option<PageRequest> {
+        let token = self.splitter.meta()?.continue_token.as_ref().filter(|token| !token.is_empty());
+        let token = token.filter(|token| request.continue_token.as_ref() != Some(token))?;
+        Some(PageRequest { limit: request.limit, continue_token: Some(token.clone()) })
     }
 
     /// What the list said of itself, once all items are read.

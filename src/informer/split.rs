@@ -192,6 +192,11 @@ impl ListSplitter {
         Ok(())
     }
 
+    /// What the list has said of itself so far.
+    pub(super) fn meta(&self) -> Option<&ListMeta> {
+        self.meta.as_ref()
+    }
+
     /// What the list said of itself, once the body has ended.
     pub(super) fn finish(self) -> Result<ListMeta, Damage> {
         if self.at != At::End {

@@ -16,6 +16,7 @@ use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 use tracing::{debug, error, info};
 
+use super::ahead::Ahead;
 use super::counts::ErrorSource;
 use super::error::{InformerError, InformerErrorKind as Kind, Verb};
 use super::frame::{self, Frame};
@@ -83,6 +84,7 @@ struct Task<'a> {
     intake: Intake<'a>,
     // The cache gets it when it is complete.
     gathered: Gathered,
+    ahead: Ahead,
     watch: Option<WatchBody>,
     // What subscribers still have to do for the changes that they were told.
     left: Leftovers,
@@ -105,6 +107,7 @@ impl<'a> Task<'a> {
             whereabouts: Whereabouts::new(Source::new(informer.client.clone(), target.clone(), config.read_timeout)),
             intake: Intake::new(informer),
             gathered: Gathered::default(),
+            ahead: Ahead::default(),
             watch: None,
             left: Leftovers::default(),
             failure: None,
@@ -169,10 +172,22 @@ impl<'a> Task<'a> {
         }
         self.gathered.begin_page();
         let source = self.locate().await?;
-        self.informer.counters.list();
-        let mut body = source.list(request).await?;
+        let mut body = match self.ahead.take(request).await {
+            Some(answer) => source.page(answer?),
+            None => {
+                self.informer.counters.list();
+                source.list(request).await?
+            }
+        };
         let mut position = self.gathered.len();
         while let Some(item) = body.next().await? {
+            // A list says in front of its items whether more follow, but for those of custom kinds.
+            if !self.ahead.is_asked()
+                && let Some(next) = body.following(request)
+            {
+                self.informer.counters.list();
+                self.ahead.ask(Arc::clone(&source), next);
+            }
             match self.intake.read(&item) {
                 Ok(object) => self.gathered.push(self.intake.keep_listed(object)),
                 Err(MetadataError::Syntax) => {

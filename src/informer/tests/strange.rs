@@ -293,3 +293,39 @@ async fn a_stream_that_sends_nothing_but_changes_is_no_list() {
     assert_eq!(server.diary.take(), ["synced"]);
     assert!(server.maps.status().fell_back.unwrap().to_string().contains("nor the bookmark that ends the list"));
 }
+
+/// The first two items of three, and what says that more follow.
+const FIRST: Piece = Text(
+    r#"{"metadata":{"resourceVersion":"5","continue":"x"},"items":[{"metadata":{"name":"a","namespace":"n","uid":"1","resourceVersion":"1"}},"#,
+);
+const SECOND: Piece = Text(r#"{"metadata":{"name":"b","namespace":"n","uid":"2","resourceVersion":"2"}}]}"#);
+const LAST_PAGE: Piece = Text(
+    r#"{"metadata":{"resourceVersion":"5"},"items":[{"metadata":{"name":"c","namespace":"n","uid":"3","resourceVersion":"3"}}]}"#,
+);
+
+/// Of each request for a list whether it was for a second page.
+fn continued(strange: &Strange) -> Vec<bool> {
+    let queries = strange.queries.lock().unwrap();
+    queries.iter().filter(|query| !query.contains("watch=")).map(|query| query.contains("continue=x")).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_page_is_asked_for_while_one_arrives_and_read_when_its_turn_comes() {
+    let slow = vec![FIRST, Silence(Duration::from_secs(10)), SECOND];
+    let strange = start(vec![slow, vec![LAST_PAGE]]);
+    pass(Duration::from_secs(5)).await;
+    assert_eq!(continued(&strange), [false, true]);
+    assert!(strange.diary.take().is_empty());
+    strange.synced().await;
+    assert_eq!(strange.diary.take(), ["+a! initial", "+b! initial", "+c! initial", "synced"]);
+    assert_eq!(continued(&strange), [false, true], "nothing is asked for twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_for_ahead_is_let_go_of_when_the_page_before_it_fails() {
+    let silent = vec![FIRST, FOR_EVER];
+    let strange = start(vec![silent, vec![LAST_PAGE], vec![FIRST, SECOND], vec![LAST_PAGE]]);
+    strange.synced().await;
+    assert_eq!(strange.diary.take(), ["+a! initial", "+b! initial", "+c! initial", "synced"]);
+    assert_eq!(continued(&strange), [false, true, false, true]);
+}
