@@ -12,6 +12,9 @@ use std::ops::Range;
 pub(crate) struct ValueScan {
     depth: usize,
     inside: Inside,
+    // How much of the value was in pieces before this one.
+    before: usize,
+    inner: Option<usize>,
 }
 
 /// What the walk is inside of, besides `depth` brackets.
@@ -33,6 +36,17 @@ impl ValueScan {
     ///
     /// Returns how many bytes of the piece belong to the value if it ends there, `None` if the whole piece does.
     pub(crate) fn feed(&mut self, piece: &[u8]) -> Option<usize> {
+        let end = self.walk(piece);
+        self.before += piece.len();
+        end
+    }
+
+    /// How many bytes of the value there are up to the end of the first object or array within it, once that has ended.
+    pub(crate) fn inner(&self) -> Option<usize> {
+        self.inner
+    }
+
+    fn walk(&mut self, piece: &[u8]) -> Option<usize> {
         let mut at = 0;
         while at < piece.len() {
             match self.inside {
@@ -62,7 +76,12 @@ impl ValueScan {
                         b'"' => self.inside = Inside::Text,
                         b'{' | b'[' => self.depth += 1,
                         b'}' | b']' if self.depth <= 1 => return Some(at + 1),
-                        b'}' | b']' => self.depth -= 1,
+                        b'}' | b']' => {
+                            self.depth -= 1;
+                            if self.depth == 1 && self.inner.is_none() {
+                                self.inner = Some(self.before + at + 1);
+                            }
+                        }
                         _ if self.depth == 0 => self.inside = Inside::Word,
                         _ => {}
                     }

@@ -236,7 +236,8 @@ proptest! {
         }
         if mutations.is_empty() {
             prop_assert_eq!(end, Ok(()));
-            prop_assert_eq!(frames, sent);
+            let frames: Vec<_> = frames.iter().map(|frame| &frame.text[..]).collect();
+            prop_assert_eq!(frames, sent.iter().map(String::as_bytes).collect::<Vec<_>>());
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::client::Client;
 use super::error::{InformerError, InformerErrorKind as Kind, Verb};
 use super::machine::{Failure, PageRequest, WatchFrom, WatchRequest};
-use super::split::{Damage, FrameSplitter, ListMeta, ListSplitter};
+use super::split::{Damage, FrameSplitter, FrameText, ListMeta, ListSplitter};
 use super::target::{Named, Resource, Target};
 use crate::connection::{Obstacle, describe, quoted};
 
@@ -296,7 +296,7 @@ pub(super) struct WatchBody {
 /// What reading a watch gave.
 pub(super) enum Read {
     /// A frame.
-    Frame(Bytes),
+    Frame(FrameText),
     /// The watch ended between two frames.
     Ended,
     /// Nothing came in time.

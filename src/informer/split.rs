@@ -29,6 +29,8 @@ pub(super) enum Damage {
 #[derive(Debug, Default)]
 struct Collector {
     scan: ValueScan,
+    // Of the value that was returned last, how much there is up to the end of the first object or array within it.
+    inner: usize,
     // The pieces so far; empty while the value may still lie within one piece.
     held: Vec<u8>,
 }
@@ -41,15 +43,14 @@ impl Collector {
         if self.held.len() + part.len() > OBJECT_MAX {
             return Err(Damage::Malformed("it holds an object of more than 64 MiB"));
         }
-        if end.is_some() && self.held.is_empty() {
-            self.scan = ValueScan::default();
-            return Ok(Some(part));
+        if end.is_some() {
+            self.inner = std::mem::take(&mut self.scan).inner().unwrap_or_default();
+            if self.held.is_empty() {
+                return Ok(Some(part));
+            }
         }
         self.held.extend_from_slice(&part);
-        Ok(end.map(|_| {
-            self.scan = ValueScan::default();
-            Bytes::from(std::mem::take(&mut self.held))
-        }))
+        Ok(end.map(|_| Bytes::from(std::mem::take(&mut self.held))))
     }
 }
 
@@ -220,11 +221,20 @@ pub(super) struct FrameSplitter {
     begun: bool,
 }
 
+/// A frame of a watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FrameText {
+    pub(super) text: Bytes,
+    /// How much of it there is up to the end of the first object or array within it: of the object, if the frame is as API servers
+    /// write it.
+    pub(super) inner: usize,
+}
+
 impl FrameSplitter {
     /// Takes bytes from the front of `piece` until a frame is complete, and returns it.
     ///
     /// `None` says that the piece is used up.
-    pub(super) fn next(&mut self, piece: &mut Bytes) -> Result<Option<Bytes>, Damage> {
+    pub(super) fn next(&mut self, piece: &mut Bytes) -> Result<Option<FrameText>, Damage> {
         if !self.begun {
             match next_byte(piece) {
                 None => return Ok(None),
@@ -234,6 +244,7 @@ impl FrameSplitter {
         }
         let has_line_end = piece.contains(&b'\n');
         let frame = self.collector.take(piece)?;
+        let frame = frame.map(|text| FrameText { text, inner: self.collector.inner });
         self.begun = frame.is_none();
         // Frames end with their line. One that goes on behind it is either indented, or so damaged that it would swallow
         // all that follow; what has come of it tells.
@@ -342,7 +353,7 @@ mod tests {
             for piece in body.as_bytes().chunks(size) {
                 let mut piece = Bytes::copy_from_slice(piece);
                 while let Some(frame) = splitter.next(&mut piece).unwrap() {
-                    frames.push(String::from_utf8(frame.to_vec()).unwrap());
+                    frames.push(String::from_utf8(frame.text.to_vec()).unwrap());
                 }
             }
             assert_eq!(splitter.finish(), Ok(()));
@@ -388,8 +399,8 @@ mod tests {
         let mut found = 0;
         for piece in format!("{frame}\n{frame}\n").as_bytes().chunks(7) {
             let mut piece = Bytes::copy_from_slice(piece);
-            while let Some(text) = splitter.next(&mut piece).unwrap() {
-                assert_eq!(text, frame.as_bytes());
+            while let Some(cut) = splitter.next(&mut piece).unwrap() {
+                assert_eq!(cut.text, frame.as_bytes());
                 found += 1;
             }
         }
@@ -429,7 +440,11 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_the_splitters_panic(bytes in prop::collection::vec(any::<u8>(), 0..60), size in 1_usize..9) {
+        fn no_bytes_make_the_splitters_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..60),
+            size in 1_usize..9,
+            inner in 0..70_usize,
+        ) {
             let (mut list, mut watch) = (ListSplitter::default(), FrameSplitter::default());
             let (mut list_ok, mut watch_ok) = (true, true);
             for piece in bytes.chunks(size) {
@@ -441,7 +456,7 @@ mod tests {
                     match watch.next(&mut two) { Ok(Some(_)) => {}, Ok(None) => break, Err(_) => watch_ok = false }
                 }
             }
-            let _ = crate::informer::frame::frame(&bytes);
+            let _ = crate::informer::frame::frame(&FrameText { text: bytes.into(), inner });
         }
     }
 }

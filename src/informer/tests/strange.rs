@@ -214,7 +214,7 @@ async fn an_error_event_of_any_shape_is_told_in_one_short_line() {
         (
             r#"{"type":"ADDED","object":{"metadata":{"name":"a"},"x":tru}}"#,
             InformerErrorKind::Malformed,
-            "is not an event in JSON",
+            "is not valid JSON",
         ),
         (r#"{"type":"ADDED"}"#, InformerErrorKind::Malformed, "is not an event in JSON"),
     ] {
