@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
-use kubehandler::{CancellationToken, Context, Controlling, EventLoop, InformerFactory, ResourceController, Schema};
+use kubehandler::{
+    CancellationToken, Context, Controlling, EventLoop, InformerConfig, InformerFactory, ResourceController, Schema,
+};
 use serde_json::json;
 
 use super::beginning::{Beginning, Figures, started};
@@ -27,7 +29,10 @@ impl ResourceController for Counts {
 
 /// The memory that so many pods take over what the process had before, once a schema has looked at each.
 pub(crate) async fn memory(pods: usize, rejects: bool) -> anyhow::Result<Figures> {
-    let informer = InformerFactory::new(Replay { pods, changes: 0, per_second: None }.client()).informer::<Pod>();
+    // What passes is decoded, which is not to be counted.
+    let config = InformerConfig::new().decoded_cache(0);
+    let informers = InformerFactory::new(Replay { pods, changes: 0, per_second: None }.client());
+    let informer = informers.configured::<Pod>(config);
     let required = if rejects { "no such field" } else { "containers" };
     let schema = Schema::new(&json!({"properties": {"spec": {"required": [required]}}}))?;
     let passed = Arc::new(AtomicUsize::new(0));
