@@ -172,12 +172,11 @@ impl<'a> Task<'a> {
         }
         self.gathered.begin_page();
         let source = self.locate().await?;
-        let mut body = match self.ahead.take(request).await {
-            Some(answer) => source.page(answer?),
-            None => {
-                self.informer.counters.list();
-                source.list(request).await?
-            }
+        let mut body = if let Some(answer) = self.ahead.take(request).await {
+            source.page(answer?)
+        } else {
+            self.informer.counters.list();
+            source.list(request).await?
         };
         let mut position = self.gathered.len();
         while let Some(item) = body.next().await? {
