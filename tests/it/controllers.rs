@@ -91,16 +91,15 @@ impl<K> Diarist<K> {
     {
         let object = serde_json::to_value(object)?;
         let value = object.pointer("/data/value").and_then(Value::as_str).unwrap_or("?");
+        // Before the diary tells of the call: whoever reads of it there says how the next one ends.
+        let end = options.ends.lock().unwrap().pop_front();
         let call = options.diary.begins(format!("{}: {function} {value}", ctx.key().name()));
         if value == "again" && function != "reconcile" {
             ctx.requeue_after(Duration::from_millis(100));
         }
         time_passes(options.takes).await;
         options.diary.ends(call);
-        match options.ends.lock().unwrap().pop_front() {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        end.map_or(Ok(()), Err)
     }
 }
 
