@@ -122,6 +122,7 @@ impl<'a> Task<'a> {
                 self.watch = None;
                 self.list(&page).await.unwrap_or_else(|error| {
                     self.informer.counters.error(ErrorSource::List);
+                    self.ahead.failed();
                     Input::ListFailed(self.note(error))
                 })
             }
@@ -181,7 +182,7 @@ impl<'a> Task<'a> {
         let mut position = self.gathered.len();
         while let Some(item) = body.next().await? {
             // A list says in front of its items whether more follow, but for those of custom kinds.
-            if !self.ahead.is_asked()
+            if self.ahead.is_open()
                 && let Some(next) = body.following(request)
             {
                 self.informer.counters.list();
@@ -210,6 +211,9 @@ impl<'a> Task<'a> {
             // It would be asked for ever.
             let damage = Damage::Malformed("the list gives the continue token again that it was asked with");
             return Err(damaged(Verb::List, self.target, damage));
+        }
+        if continue_token.is_none() {
+            self.ahead.list_ended();
         }
         Ok(Input::Page { version: ResourceVersion::new(&version), continue_token })
     }

@@ -322,10 +322,21 @@ async fn the_next_page_is_asked_for_while_one_arrives_and_read_when_its_turn_com
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_asked_for_ahead_is_let_go_of_when_the_page_before_it_fails() {
+async fn nothing_is_asked_for_ahead_from_a_pages_failure_to_the_lists_end() {
     let silent = vec![FIRST, FOR_EVER];
-    let strange = start(vec![silent, vec![LAST_PAGE], vec![FIRST, SECOND], vec![LAST_PAGE]]);
+    let slow = vec![FIRST, Silence(Duration::from_secs(10)), SECOND];
+    let lists = [silent, vec![LAST_PAGE], slow.clone(), vec![LAST_PAGE], vec![FOR_EVER], slow, vec![LAST_PAGE]];
+    let strange = start(lists.to_vec());
+    let asked = async |times: usize| {
+        until(|| continued(&strange).len() == times).await;
+        pass(Duration::from_secs(5)).await;
+        continued(&strange)
+    };
+    assert_eq!(asked(3).await, [false, true, false], "the page has the connection for itself");
     strange.synced().await;
     assert_eq!(strange.diary.take(), ["+a! initial", "+b! initial", "+c! initial", "synced"]);
     assert_eq!(continued(&strange), [false, true, false, true]);
+    let (relisted, asked) = futures::join!(strange.maps.relist(), asked(6));
+    relisted.unwrap();
+    assert_eq!(asked[4..], [false, true], "the next list begins with confidence");
 }
