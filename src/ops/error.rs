@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::operation::Operation;
-use super::wire::{Failure, Status};
+use super::wire::Failure;
 use crate::connection::quoted;
 
 /// What went wrong.
@@ -65,8 +65,8 @@ impl OpError {
             (429 | 500.., _) => OpErrorKind::Unavailable,
             _ => OpErrorKind::Failed,
         };
-        let told = !operation.is_on_secrets() || holds_no_value(kind, &status);
-        let message = if told { quoted(&status.message) } else { quoted(&status.reason) };
+        let told = !operation.is_on_secrets() || holds_no_value(kind, &status.message);
+        let message = if told { quoted(&status.message) } else { String::new() };
         let detail = if message.is_empty() { code.to_string() } else { format!("{code}: {message}") };
         Self { detail, ..Self::new(operation, kind) }
     }
@@ -108,11 +108,12 @@ impl fmt::Display for OpError {
 impl std::error::Error for OpError {}
 
 /// Whether a refusal is the server's own, which names an object and its fields but quotes none of its values. Validation quotes what is
-/// not valid, and the words of a webhook or a policy are their author's.
-fn holds_no_value(kind: OpErrorKind, status: &Status) -> bool {
-    match kind {
+/// not valid. A webhook or a policy chooses its words, its reason and its code; the server puts in front of them that it denied the request.
+fn holds_no_value(kind: OpErrorKind, message: &str) -> bool {
+    let is_the_servers = match kind {
         OpErrorKind::NotFound | OpErrorKind::AlreadyExists | OpErrorKind::Conflict => true,
-        OpErrorKind::Forbidden => status.message.contains(" is forbidden: User "),
+        OpErrorKind::Forbidden => message.contains(" is forbidden: User "),
         _ => false,
-    }
+    };
+    is_the_servers && !message.contains(" denied ")
 }

@@ -10,7 +10,7 @@ use kube::core::{Request, TypeMeta};
 use kube::{Client, Resource};
 use kubehandler_core::ObjectKey;
 use kubehandler_core::key::ParseKeyError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::{OpError, OpErrorKind};
@@ -221,7 +221,7 @@ impl Operation {
         match self.does {
             Does::List(_) => Ok(Outcome::Objects(wire::read::<ObjectList<DynamicObject>>(answer)?.items)),
             // A `Status` in place of the object: there is none any more.
-            Does::Delete(_) if wire::read::<TypeMeta>(answer)?.kind == "Status" => Ok(Outcome::Deleted),
+            Does::Delete(_) if wire::read::<Kind>(answer)?.kind == "Status" => Ok(Outcome::Deleted),
             _ => Ok(Outcome::Object(wire::read(answer)?)),
         }
     }
@@ -230,6 +230,13 @@ impl Operation {
     pub(super) fn without(&self, kind: OpErrorKind) -> OpError {
         OpError::new(self, kind)
     }
+}
+
+/// What an answer says that it is.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Kind {
+    kind: String,
 }
 
 impl fmt::Display for Operation {

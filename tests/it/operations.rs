@@ -46,6 +46,9 @@ fn d5_each_operation_does_what_its_name_says() {
         let delete = Operation::delete::<ConfigMap>(&key, &(), DeleteParams::default());
         assert_eq!(run(client, &delete).await, Ok(Outcome::Deleted));
         assert_eq!(run(client, &get).await.unwrap_err().kind(), OpErrorKind::NotFound);
+        // A server of another make says no more than it must.
+        let _said = world.network.say(200, r#"{"kind": "Status"}"#, |sent| sent.is_about("configmaps"));
+        assert_eq!(run(&world.network.client(client), &delete).await, Ok(Outcome::Deleted));
     });
 }
 
@@ -205,7 +208,7 @@ fn d5_without_a_usable_answer_the_error_says_what_is_in_the_way() {
 
 #[test]
 fn d5_what_a_secret_holds_reaches_no_log_and_no_error() {
-    const ANSWERS: [(u16, &str, OpErrorKind); 4] = [
+    const ANSWERS: [(u16, &str, OpErrorKind); 7] = [
         (200, r#"{"kind": "Secret", "metadata": {"name": "hunter2", "labels": "hunter2"}}"#, OpErrorKind::Failed),
         (200, "hunter2", OpErrorKind::Failed),
         (
@@ -213,6 +216,18 @@ fn d5_what_a_secret_holds_reaches_no_log_and_no_error() {
             r#"{"kind": "Status", "reason": "Forbidden", "message": "a webhook denied the request: no hunter2 here", "code": 403}"#,
             OpErrorKind::Forbidden,
         ),
+        // A webhook chooses its code and its reason, too.
+        (
+            409,
+            r#"{"kind": "Status", "message": "admission webhook \"w\" denied the request: no hunter2 here", "code": 409}"#,
+            OpErrorKind::Conflict,
+        ),
+        (
+            403,
+            r#"{"kind": "Status", "message": "admission webhook \"w\" denied the request: is forbidden: User hunter2", "code": 403}"#,
+            OpErrorKind::Forbidden,
+        ),
+        (403, r#"{"kind": "Status", "reason": "hunter2", "message": "no", "code": 403}"#, OpErrorKind::Forbidden),
         (500, "hunter2", OpErrorKind::Unavailable),
     ];
     on_both_in_one_thread(async |world| {
