@@ -53,7 +53,7 @@ pub(crate) fn shielded<R>(function: impl FnOnce() -> R) -> Result<R, String> {
 }
 
 /// The text that a panic was given.
-fn text_of(payload: Box<dyn Any + Send>) -> String {
+pub(crate) fn text_of(payload: Box<dyn Any + Send>) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

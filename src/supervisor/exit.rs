@@ -53,7 +53,8 @@ impl fmt::Display for Exit {
     }
 }
 
-/// What a child's future may end with: nothing, an [`Exit`], or a `Result` of one of these, whose error is a failure.
+/// What a child's future may end with: nothing, an [`Exit`], an event loop's [`RunReport`](crate::RunReport), or a `Result` of one of
+/// these, whose error is a failure.
 pub trait IntoExit {
     /// What that says.
     fn into_exit(self) -> Exit;

@@ -2,6 +2,7 @@
 //!
 //! It owns the tasks: they end with the run's future. All of the children's code runs within them.
 
+use std::mem;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -15,7 +16,7 @@ use super::exit::Exit;
 use super::handle::{ChildState, Shown};
 use super::policy::{Backoff, Intensity, Restarts};
 use crate::clock::Clock;
-use crate::contained::shielded;
+use crate::contained::{shielded, text_of};
 use crate::sync::Arc;
 
 /// How long a child that was dropped is waited for: longer takes only one that blocks its thread.
@@ -119,15 +120,19 @@ impl Run {
     fn ended(&mut self, ended: Result<(Id, Exit), JoinError>) -> Option<(usize, Duration, Exit)> {
         let (id, exit) = match ended {
             Ok((id, exit)) => (id, exit),
-            // Its code runs under guard, so that only dropping it can panic.
-            Err(error) if error.is_panic() => (error.id(), Exit::Panicked("when it was dropped".into())),
-            Err(error) => (error.id(), Exit::ShutdownWith("dropped".into())),
+            Err(error) => {
+                let id = error.id();
+                // Its code runs under guard, so that only dropping it can panic.
+                let panic = error.try_into_panic().map(text_of);
+                let exit = panic.map(|text| Exit::Panicked(format!("when it was dropped: {text}").into()));
+                (id, exit.unwrap_or_else(|_| Exit::ShutdownWith("dropped".into())))
+            }
         };
         let is_it = |slot: &Slot| slot.life.as_ref().is_some_and(|life| life.task.id() == id);
         let index = self.slots.iter().position(is_it)?;
         let lived = self.slots[index].life.take()?.begun.elapsed();
         self.show(index, ChildState::Ended);
-        self.remember(index, exit.clone());
+        self.remember(index, Some(exit.clone()));
         Some((index, lived, exit))
     }
 
@@ -208,8 +213,8 @@ impl Run {
         }
     }
 
-    fn remember(&self, index: usize, exit: Exit) {
-        let before = self.shown.lock().get_mut(index).and_then(|status| status.last_exit.replace(exit));
+    fn remember(&self, index: usize, exit: Option<Exit>) {
+        let before = self.shown.lock().get_mut(index).and_then(|status| mem::replace(&mut status.last_exit, exit));
         // Dropping an error is its author's code: under no lock, and it does not end the supervisor.
         if let Err(panic) = shielded(|| drop(before)) {
             let child = &self.slots[index].child.name;
@@ -224,6 +229,10 @@ impl Drop for Run {
         for (index, slot) in self.slots.iter().enumerate() {
             if slot.life.is_some() || slot.due.is_some() {
                 self.show(index, ChildState::Ended);
+            }
+            // With no handle left nobody sees it any more.
+            if Arc::strong_count(&self.shown) == 1 {
+                self.remember(index, None);
             }
         }
     }

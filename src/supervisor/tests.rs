@@ -260,6 +260,26 @@ async fn an_error_that_panics_when_it_is_printed_or_dropped_ends_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_last_error_that_panics_when_it_is_dropped_goes_with_the_supervisor_that_nobody_looks_at() {
+    #[derive(Debug)]
+    struct Hostile;
+    impl std::fmt::Display for Hostile {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("hostile")
+        }
+    }
+    impl std::error::Error for Hostile {}
+    impl Drop for Hostile {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let child = Child::new("hostile", |_| std::future::ready(Exit::failed(Hostile)));
+    let (_stop, running) = run(supervisor([child.restart(Restart::Temporary)]));
+    assert!(matches!(running.await.unwrap(), Exit::Normal));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_token_drops_all_at_once() {
     let diary = Diary::default();
     let hangs = |name: &'static str| Child::new(name, |_| std::future::pending::<()>());
