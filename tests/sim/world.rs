@@ -144,7 +144,7 @@ impl World {
             let (kind, name) = (if rng.random() { Kind::Widget } else { Kind::ConfigMap }, self.name(rng));
             transition::create(self, kind, &name, rng);
         }
-        // Generators of their own: the world is the same with them and without.
+        // Generators of their own: the world draws the same with them and without.
         if self.options.watcher {
             let mut rng = StdRng::seed_from_u64(0x3a7c_4e12);
             self.watching = Some(Watching::start(&self.server, &self.history, &self.options, &mut rng));
