@@ -81,7 +81,7 @@ impl Controlled {
         // One whose add failed may have become one that the schema rejects.
         let is_rejected =
             |name: &String, uid: &String| standing.truth.get(name).is_some_and(|it| it.uid == *uid && !it.passes);
-        let open = self.keys.iter().find(|(name, key)| key.settled.is_none() && !is_rejected(*name, &key.uid));
+        let open = self.keys.iter().find(|(name, key)| key.settled.is_none() && !is_rejected(name, &key.uid));
         hold!(Controller, open.is_none(), "an add has not succeeded: {open:?}");
         Ok(())
     }
