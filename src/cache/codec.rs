@@ -3,9 +3,10 @@
 //! It owns dictionaries and what it takes to use them. It must not know what the texts are, nor when to train.
 
 use std::fmt;
+use std::ops::Range;
 
 use zstd_safe::{
-    CCtx, CDict, CompressionLevel, DCtx, DDict, compress_bound, get_frame_content_size, train_from_buffer,
+    CCtx, CDict, CompressionLevel, DCtx, DDict, MAGICNUMBER, compress_bound, get_frame_content_size, train_from_buffer,
 };
 
 use crate::sync::Mutex;
@@ -16,6 +17,12 @@ const LEVEL: CompressionLevel = 3;
 pub(super) const DICTIONARY_MAX: usize = 64 << 10;
 /// More room than this is not kept for the next text: few are as large.
 const SCRATCH_MAX: usize = 256 << 10;
+/// What each frame begins with. It is not kept: of a short text it would be a hundredth.
+const MAGIC: [u8; 4] = MAGICNUMBER.to_le_bytes();
+/// How long a frame's header is at most, behind that.
+const HEADER_MAX: usize = 14;
+/// Where a trained dictionary holds its number, which frames repeat. Zero is none, and takes no room in them.
+const DICTIONARY_ID: Range<usize> = 4..8;
 /// How many idle decoders are kept: one takes about 100 KB.
 const IDLE_DECODERS_MAX: usize = 2;
 
@@ -37,6 +44,10 @@ impl Codec {
     pub(super) fn trained(samples: &[u8], sizes: &[usize]) -> Self {
         let mut dictionary = Vec::with_capacity(DICTIONARY_MAX);
         let trained = train_from_buffer(&mut dictionary, samples, sizes).is_ok();
+        // Each text knows its codec, so that nobody asks for the number.
+        if let Some(id) = dictionary.get_mut(DICTIONARY_ID) {
+            id.fill(0);
+        }
         Self::with(trained.then_some(&dictionary))
     }
 
@@ -63,7 +74,8 @@ impl Codec {
             Some(dictionary) => context.compress_using_cdict(scratch, text, &dictionary.encode),
             None => context.compress(scratch, text, LEVEL),
         };
-        let packed = (written.is_ok() && scratch.len() < text.len()).then(|| scratch.as_slice().into());
+        let frame = written.ok().and_then(|_| scratch.strip_prefix(&MAGIC));
+        let packed = frame.filter(|frame| frame.len() < text.len()).map(Into::into);
         if scratch.capacity() > SCRATCH_MAX {
             *scratch = Vec::new();
         }
@@ -73,12 +85,13 @@ impl Codec {
     /// What was compressed into `packed`. `None` if that is not what `packed` holds.
     pub(super) fn decompress(&self, packed: &[u8]) -> Option<Vec<u8>> {
         let len = text_len(packed)?;
+        let frame = [&MAGIC, packed].concat();
         let decoder = self.decoders.lock().pop();
         let mut decoder = decoder.or_else(DCtx::try_create)?;
         let mut text = Vec::with_capacity(len);
         let written = match &self.dictionary {
-            Some(dictionary) => decoder.decompress_using_ddict(&mut text, packed, &dictionary.decode),
-            None => decoder.decompress(&mut text, packed),
+            Some(dictionary) => decoder.decompress_using_ddict(&mut text, &frame, &dictionary.decode),
+            None => decoder.decompress(&mut text, &frame),
         };
         let mut decoders = self.decoders.lock();
         if decoders.len() < IDLE_DECODERS_MAX {
@@ -95,7 +108,8 @@ impl Codec {
 
 /// How long the text is that was compressed into `packed`, which says so. `None` if it does not.
 pub(super) fn text_len(packed: &[u8]) -> Option<usize> {
-    usize::try_from(get_frame_content_size(packed).ok()??).ok()
+    let header = [&MAGIC, &packed[..packed.len().min(HEADER_MAX)]].concat();
+    usize::try_from(get_frame_content_size(&header).ok()??).ok()
 }
 
 impl fmt::Debug for Codec {

@@ -104,9 +104,9 @@ impl Interner {
         std::mem::replace(&mut self.met[slot], hash) == hash
     }
 
-    /// `standing`, held once.
+    /// `standing`, held once, unless a label in it is one object's own.
     pub(super) fn standing(&mut self, standing: Standing) -> Arc<Standing> {
-        self.standing.share(standing, Arc::new)
+        if standing.labels.are_common() { self.standing.share(standing, Arc::new) } else { Arc::new(standing) }
     }
 }
 
@@ -137,8 +137,13 @@ mod tests {
         // The first of them met them all for the first time.
         assert!(all[2..].iter().all(|labels| labels.has_in_common_with(&all[1])));
         assert!(interner.labels.held.len() <= 2, "{}", interner.labels.held.len());
-        let standing = |interner: &mut Interner| interner.standing(Standing::default());
-        assert!(Arc::ptr_eq(&standing(&mut interner), &standing(&mut interner)));
+        let standing = |interner: &mut Interner, tier: &'static str| {
+            let labels = interner.labels("a", [("tier".into(), tier.into())].into_iter());
+            interner.standing(Standing { labels, ..Standing::default() })
+        };
+        let [web, again, own] = ["web", "web", "met once"].map(|tier| standing(&mut interner, tier));
+        assert!(Arc::ptr_eq(&web, &again) && !Arc::ptr_eq(&web, &own));
+        assert_eq!(interner.standing.held.len(), 1, "what is one object's own fills no table");
     }
 
     #[test]

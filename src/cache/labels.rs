@@ -3,6 +3,8 @@
 //! Invariant: both are sorted by key, and no key is in both.
 
 use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
+use std::ptr;
 
 use crate::sync::Arc;
 
@@ -14,12 +16,26 @@ const END: char = '\0';
 pub(super) type CommonLabel = (Arc<str>, Option<Arc<str>>);
 
 /// Labels of one object, whose name they have to be told.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Labels {
-    // Both behind thin pointers: there are as many as objects.
     common: Arc<Vec<CommonLabel>>,
     // Keys and values by turns, each followed by `END`. One allocation for what is seldom more than one label.
-    own: Option<Box<Box<str>>>,
+    own: Box<str>,
+}
+
+// By where the common ones are held: equal ones of an informer are one allocation.
+impl PartialEq for Labels {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.common, &other.common) && self.own == other.own
+    }
+}
+
+impl Eq for Labels {}
+
+impl Hash for Labels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (ptr::from_ref(&*self.common), &self.own).hash(state);
+    }
 }
 
 impl Labels {
@@ -27,12 +43,17 @@ impl Labels {
     pub(super) fn new(common: Arc<Vec<CommonLabel>>, own: &[(Cow<'_, str>, Cow<'_, str>)]) -> Self {
         let texts = own.iter().flat_map(|(key, value)| [key, value]);
         let own: String = texts.flat_map(|text| text.chars().chain([END])).collect();
-        Self { common, own: (!own.is_empty()).then(|| Box::new(own.into())) }
+        Self { common, own: own.into() }
     }
 
     /// Whether a label can be an object's own: no server lets a label hold what it cannot.
     pub(super) fn can_own(key: &str, value: &str) -> bool {
         !key.contains(END) && !value.contains(END)
+    }
+
+    /// Whether none of them is the object's own.
+    pub(super) fn are_common(&self) -> bool {
+        self.own.is_empty()
     }
 
     /// All of them, sorted by key.
@@ -57,7 +78,7 @@ impl Labels {
     }
 
     fn own(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut texts = self.own.iter().flat_map(|own| own.split_terminator(END));
+        let mut texts = self.own.split_terminator(END);
         std::iter::from_fn(move || Some((texts.next()?, texts.next()?)))
     }
 

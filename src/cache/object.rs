@@ -36,22 +36,22 @@ pub(crate) struct StoredObject {
     key: ObjectKey,
     life: Life,
     version: ResourceVersion,
-    labels: Labels,
     // Shared by the objects that have the same.
     standing: Arc<Standing>,
     // The object's JSON as sent, with its type put back and, unless they are kept, without its managedFields.
     content: Content,
 }
 
-/// Who an object belongs to, how often its desired state changed, who has to act before it goes, and whether it is going:
-/// mostly the same for many, as it is for the replicas of a set.
+/// How an object is labelled, who it belongs to, how often its desired state changed, who has to act before it goes, and whether it is
+/// going: mostly the same for many, as it is for the replicas of a set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Standing {
-    owners: Box<[Owner]>,
+    pub(super) labels: Labels,
+    pub(super) owners: Box<[Owner]>,
     // The server leaves 0 out.
-    generation: Option<NonZeroI64>,
-    finalizers: Box<[Box<str>]>,
-    deleting: bool,
+    pub(super) generation: Option<NonZeroI64>,
+    pub(super) finalizers: Box<[Box<str>]>,
+    pub(super) deleting: bool,
 }
 
 /// Who an object belongs to, as one of its owner references says.
@@ -137,12 +137,12 @@ impl StoredObject {
 
     /// Its labels, sorted by key.
     pub(crate) fn labels(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.labels.pairs(self.key.name()).into_iter()
+        self.standing.labels.pairs(self.key.name()).into_iter()
     }
 
     /// The value of the label `key`.
     pub(crate) fn label(&self, key: &str) -> Option<&str> {
-        self.labels.value(key, self.key.name())
+        self.standing.labels.value(key, self.key.name())
     }
 
     /// Its annotations, read anew from the text: few ask for them, and they may be long.

@@ -103,16 +103,18 @@ impl StoredObject {
         let cut = replaced.chain(metadata.managed_fields.filter(|_| !keep_managed_fields)).collect();
         body::write(text, types, cut, body);
         let key = key(&metadata)?;
+        let labels = interner.labels(key.name(), texts(metadata.labels));
+        let standing = interner.standing(Standing {
+            labels,
+            owners: owners(metadata.owner_references),
+            generation: optional(metadata.generation),
+            finalizers: optional(metadata.finalizers).unwrap_or_default(),
+            deleting: metadata.deletion_timestamp.is_some(),
+        });
         Ok(Self {
             life: Life::new(word(metadata.uid).as_deref(), word(metadata.creation_timestamp).as_deref()),
             version: ResourceVersion::new(&word(metadata.resource_version).unwrap_or_default()),
-            labels: interner.labels(key.name(), texts(metadata.labels)),
-            standing: interner.standing(Standing {
-                owners: owners(metadata.owner_references),
-                generation: optional(metadata.generation),
-                finalizers: optional(metadata.finalizers).unwrap_or_default(),
-                deleting: metadata.deletion_timestamp.is_some(),
-            }),
+            standing,
             content: Content::default(),
             key,
         })

@@ -251,8 +251,8 @@ proptest! {
 }
 
 #[test]
-fn an_object_takes_120_bytes_beside_its_key_and_its_text() {
-    assert_eq!(size_of::<StoredObject>(), 120);
+fn an_object_takes_104_bytes_beside_its_key_and_its_text() {
+    assert_eq!(size_of::<StoredObject>(), 104);
 }
 
 #[test]
