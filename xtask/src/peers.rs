@@ -22,6 +22,9 @@ use crate::{
 /// The programs in Go: packages of one module.
 const GO_PROGRAMS: [&str; 2] = ["./client-go", "./controller-runtime"];
 
+/// Behind this line of docs/performance.md nothing is written by hand.
+const MARK: &str = "<!-- From here on written by `cargo xtask peers --publish`. -->";
+
 /// Measures this library, kube-rs, client-go and controller-runtime on the same work and the same kube-apiserver, by turns, and writes
 /// peers.md and peers.json below `peers` in Cargo's target folder.
 ///
@@ -44,12 +47,19 @@ pub(crate) struct Arguments {
     /// How many pods (default 20,000).
     #[arg(long, value_name = "N")]
     pods: Option<usize>,
+
+    /// Measures nothing: writes what the last run has found into docs/performance.md.
+    #[arg(long, conflicts_with_all = ["smoke", "only", "rounds", "pods"])]
+    publish: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch()?;
     let target = Metadata::read()?.target_directory;
     let out = target.join("peers");
+    if arguments.publish {
+        return publish(&out.join("peers.md"), &root().join("docs/performance.md")).map(|()| ExitCode::SUCCESS);
+    }
     fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
     let built = signals.run(cargo().args(["build", "--release", "--package", "kubehandler-peers", "--bins"]))?;
     if !built.success() {
@@ -65,6 +75,23 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     conductor.current_dir(root()).arg("--go-programs").arg(&out).arg("--out").arg(&out).args(flags(arguments));
     conductor.arg("--command").arg(command(env::args().skip(1)));
     Ok(exit_code(signals.run(&mut conductor)?))
+}
+
+/// Puts a run's tables where `document` says that they stand, in place of those that are there.
+fn publish(results: &Path, document: &Path) -> anyhow::Result<()> {
+    let read = |path: &Path| fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+    let found = read(results).context("`cargo xtask peers` writes what is to be published")?;
+    let text = with_results(&read(document)?, &found)?;
+    fs::write(document, text).with_context(|| format!("cannot write {}", document.display()))
+}
+
+/// `document` with these results behind its mark.
+fn with_results(document: &str, results: &str) -> anyhow::Result<String> {
+    let (prose, _) = document.split_once(MARK).with_context(|| format!("the document lacks the line {MARK:?}"))?;
+    // It has a title of its own.
+    let is_title = |line: &&str| line.starts_with("# ");
+    let lines: Vec<&str> = results.trim().lines().skip_while(|line| is_title(line) || line.is_empty()).collect();
+    Ok(format!("{prose}{MARK}\n\n{}\n", lines.join("\n")))
 }
 
 /// Builds the Go programs into this folder.
@@ -87,7 +114,7 @@ fn is_missing(error: &anyhow::Error) -> bool {
 
 /// What the conductor takes as it is.
 fn flags(arguments: &Arguments) -> Vec<String> {
-    let Arguments { smoke, only, rounds, pods } = arguments;
+    let Arguments { smoke, only, rounds, pods, publish: _ } = arguments;
     let smoke = smoke.then(|| "--smoke".to_owned());
     smoke.into_iter().chain(bench::measured(only.as_deref(), *pods, *rounds)).collect()
 }
@@ -104,9 +131,19 @@ mod tests {
 
     #[test]
     fn flags_are_passed_on_and_the_command_can_be_typed_again() {
-        let arguments = Arguments { smoke: true, only: Some("cold start".to_owned()), rounds: Some(2), pods: None };
+        let arguments =
+            Arguments { smoke: true, only: Some("cold start".to_owned()), rounds: Some(2), pods: None, publish: false };
         assert_eq!(flags(&arguments), ["--smoke", "--only", "cold start", "--rounds", "2"]);
         let typed = ["peers", "--only", "cold start"].map(str::to_owned).into_iter();
         assert_eq!(command(typed), "cargo xtask peers --only \"cold start\"");
+    }
+
+    #[test]
+    fn results_take_the_place_of_those_before() {
+        let before = format!("# Performance\n\nProse.\n\n{MARK}\n\nold\n");
+        let published = with_results(&before, "# Peers\n\nToday.\n\n## Churn\n\n").unwrap();
+        assert_eq!(published, format!("# Performance\n\nProse.\n\n{MARK}\n\nToday.\n\n## Churn\n"));
+        assert_eq!(with_results(&published, "# Peers\n\nToday.\n\n## Churn\n").unwrap(), published);
+        assert!(with_results("# Performance\n", "").unwrap_err().to_string().contains("lacks the line"));
     }
 }

@@ -129,6 +129,7 @@ fn write(options: &Options, results: &Results) -> anyhow::Result<()> {
     let mut text = results.facts.markdown();
     text.extend(results.seed.as_ref().map(Seed::markdown));
     text.extend(results.tables.iter().map(markdown::table));
+    text.push_str(&markdown::losses(&results::losses(&results.tables)));
     let (markdown, json) = (options.out.join("peers.md"), options.out.join("peers.json"));
     fs::write(&markdown, &text)?;
     fs::write(&json, serde_json::to_vec_pretty(results)?)?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::results::{Column, Row, Spread, Table, Unit};
+use crate::results::{Column, Loss, Row, Spread, Table, Unit};
 
 /// One scenario as Markdown.
 pub(crate) fn table(table: &Table) -> String {
@@ -24,6 +24,24 @@ pub(crate) fn table(table: &Table) -> String {
     text
 }
 
+/// Where we lose, as Markdown.
+pub(crate) fn losses(losses: &[Loss<'_>]) -> String {
+    let mut text = "## Where kubehandler takes more\n\n\
+                    Every ratio of these tables that is above 1, the worst first.\n\n"
+        .to_owned();
+    if losses.is_empty() {
+        text.push_str("None.\n\n");
+        return text;
+    }
+    write_row(&mut text, "", &["than", "of what", "times"].map(str::to_owned));
+    write_row(&mut text, "---", &["---", "---", "---:"].map(str::to_owned));
+    for Loss { scenario, figure, peer, ratio } in losses {
+        write_row(&mut text, scenario, &[(*peer).to_owned(), (*figure).to_owned(), number(*ratio)]);
+    }
+    text.push('\n');
+    text
+}
+
 fn ratios(text: &mut String, table: &Table) {
     let Some(ours) = table.rows.iter().find(|row| row.label == table.ours) else { return };
     let compared: Vec<Column> = table.columns.iter().copied().filter(|column| column.compared).collect();
@@ -36,7 +54,7 @@ fn ratios(text: &mut String, table: &Table) {
     write_row(text, "", &compared.iter().map(|column| column.title.to_owned()).collect::<Vec<_>>());
     write_row(text, "---", &vec!["---:".to_owned(); compared.len()]);
     for row in others {
-        let cells: Vec<String> = compared.iter().map(|column| ratio(ours, row, *column)).collect();
+        let cells: Vec<String> = compared.iter().map(|column| ratio(table, row, *column)).collect();
         write_row(text, &row.label, &cells);
     }
 }
@@ -75,12 +93,8 @@ fn cell(row: &Row, column: Column) -> String {
     if least == most { median } else { format!("{median} ({least}–{most})") }
 }
 
-fn ratio(ours: &Row, theirs: &Row, column: Column) -> String {
-    let of = |row: &Row| Spread::of(&row.rounds, column.figure).map(|spread| spread.median);
-    match (of(ours), of(theirs)) {
-        (Some(ours), Some(theirs)) if theirs > 0.0 => number(ours / theirs),
-        _ => "–".to_owned(),
-    }
+fn ratio(table: &Table, theirs: &Row, column: Column) -> String {
+    table.ratio(theirs, column).map_or_else(|| "–".to_owned(), number)
 }
 
 /// Three figures that count; thousands apart.
@@ -140,5 +154,16 @@ mod tests {
         let expected = "## T\n\nE\n\n|  | time, ms | lists |\n| --- | ---: | ---: |\n| a | 2 (1–3) | 1 |\n| b | 4 | 1 |\n\
                         | c | not there: no |  |\n\na, divided by … (below 1 is less):\n\n|  | time |\n| --- | ---: |\n| b | 0.500 |\n\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn losses_are_a_table_or_said_to_be_none() {
+        let loss = Loss { scenario: "S", figure: "time", peer: "b", ratio: 1.5 };
+        let text = losses(&[loss]);
+        assert!(
+            text.ends_with("|  | than | of what | times |\n| --- | --- | --- | ---: |\n| S | b | time | 1.50 |\n\n"),
+            "{text}"
+        );
+        assert!(losses(&[]).ends_with("None.\n\n"));
     }
 }
