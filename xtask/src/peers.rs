@@ -28,7 +28,7 @@ const MARK: &str = "<!-- From here on written by `cargo xtask peers --publish`. 
 /// Measures this library, kube-rs, client-go and controller-runtime on the same work and the same kube-apiserver, by turns, and writes
 /// peers.md and peers.json below `peers` in Cargo's target folder.
 ///
-/// Needs Go (its modules download themselves), 8 GB of memory, and three quarters of an hour of a quiet machine.
+/// Needs Go (its modules download themselves), 8 GB of memory, and an hour of a quiet machine.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
