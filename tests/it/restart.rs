@@ -14,7 +14,9 @@ use crate::support::network::Sent;
 use crate::support::storm::{self, Writer};
 use crate::support::wait::becomes;
 use crate::support::witness::Witness;
-use crate::support::{Function, Outcome, World, eventually, is_real, on_both, on_cluster, on_embedded, time_passes};
+use crate::support::{
+    Function, Outcome, World, eventually, is_real, on_both, on_cluster, on_embedded, restart, time_passes,
+};
 
 const WRITERS: usize = 10;
 const CHANGES_EACH: usize = 100;
@@ -141,12 +143,5 @@ fn a_server_that_answers_429_in_the_middle_of_1000_changes_is_not_pressed_and_lo
             assert!((2..=8).contains(&asked), "asked {asked} times in 4 s");
         })
         .await;
-    });
-}
-
-fn restart(cluster: &mut Cluster) {
-    tokio::task::block_in_place(|| {
-        cluster.apiserver().kill().expect("the server is killed");
-        cluster.apiserver().start().expect("the server restarts");
     });
 }

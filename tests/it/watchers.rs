@@ -33,6 +33,12 @@ impl Diary {
         self.0.lock().unwrap().clone()
     }
 
+    /// What it was told of an object: `created`, `modified`, `deleted`.
+    fn verbs(&self, name: &str) -> Vec<String> {
+        let verb = |line: String| Some(line.strip_prefix(name)?.trim_start().split([',', ':']).next()?.to_owned());
+        self.lines().into_iter().filter_map(verb).collect()
+    }
+
     /// Waits until these are its lines, and no more.
     async fn says<const N: usize>(&self, lines: [&str; N]) {
         becomes("what the watcher did", lines.map(str::to_owned).to_vec(), || self.lines()).await;
