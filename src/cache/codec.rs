@@ -84,8 +84,8 @@ impl Codec {
 
     /// What was compressed into `packed`. `None` if that is not what `packed` holds.
     pub(super) fn decompress(&self, packed: &[u8]) -> Option<Vec<u8>> {
-        let len = text_len(packed)?;
         let frame = [&MAGIC, packed].concat();
+        let len = content_len(&frame)?;
         let decoder = self.decoders.lock().pop();
         let mut decoder = decoder.or_else(DCtx::try_create)?;
         let mut text = Vec::with_capacity(len);
@@ -108,8 +108,12 @@ impl Codec {
 
 /// How long the text is that was compressed into `packed`, which says so. `None` if it does not.
 pub(super) fn text_len(packed: &[u8]) -> Option<usize> {
-    let header = [&MAGIC, &packed[..packed.len().min(HEADER_MAX)]].concat();
-    usize::try_from(get_frame_content_size(&header).ok()??).ok()
+    content_len(&[&MAGIC, &packed[..packed.len().min(HEADER_MAX)]].concat())
+}
+
+/// How long the content of a frame is that begins like this.
+fn content_len(frame: &[u8]) -> Option<usize> {
+    usize::try_from(get_frame_content_size(frame).ok()??).ok()
 }
 
 impl fmt::Debug for Codec {
