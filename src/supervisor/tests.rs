@@ -226,27 +226,32 @@ async fn a_wait_that_no_clock_can_tell_is_a_year() {
     assert_eq!(diary.count("fails"), 2);
 }
 
+/// An error that panics when it is printed or dropped.
+#[derive(Debug)]
+struct Hostile(Option<SupervisorHandle>);
+
+impl std::fmt::Display for Hostile {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("printed");
+    }
+}
+
+impl std::error::Error for Hostile {}
+
+impl Drop for Hostile {
+    fn drop(&mut self) {
+        // Under the lock of what is shown this would hang.
+        assert!(self.0.as_ref().is_none_or(|handle| handle.children().len() == 1));
+        panic!("dropped");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_error_that_panics_when_it_is_printed_or_dropped_ends_nothing() {
-    #[derive(Debug)]
-    struct Hostile(SupervisorHandle);
-    impl std::fmt::Display for Hostile {
-        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            panic!("printed");
-        }
-    }
-    impl std::error::Error for Hostile {}
-    impl Drop for Hostile {
-        fn drop(&mut self) {
-            // Under the lock of what is shown this would hang.
-            assert_eq!(self.0.children().len(), 1);
-            panic!("dropped");
-        }
-    }
     let mut supervisor = Supervisor::new("test").seed(7).intensity(100, SECOND);
     let handle = supervisor.handle();
     let shown = handle.clone();
-    let child = Child::new("hostile", move |_| std::future::ready(Exit::failed(Hostile(shown.clone()))));
+    let child = Child::new("hostile", move |_| std::future::ready(Exit::failed(Hostile(Some(shown.clone())))));
     supervisor.add(child).unwrap();
     let (stop, running) = run(supervisor);
     sleep(20 * SECOND).await;
@@ -261,20 +266,7 @@ async fn an_error_that_panics_when_it_is_printed_or_dropped_ends_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_last_error_that_panics_when_it_is_dropped_goes_with_the_supervisor_that_nobody_looks_at() {
-    #[derive(Debug)]
-    struct Hostile;
-    impl std::fmt::Display for Hostile {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("hostile")
-        }
-    }
-    impl std::error::Error for Hostile {}
-    impl Drop for Hostile {
-        fn drop(&mut self) {
-            panic!("dropped");
-        }
-    }
-    let child = Child::new("hostile", |_| std::future::ready(Exit::failed(Hostile)));
+    let child = Child::new("hostile", |_| std::future::ready(Exit::failed(Hostile(None))));
     let (_stop, running) = run(supervisor([child.restart(Restart::Temporary)]));
     assert!(matches!(running.await.unwrap(), Exit::Normal));
 }

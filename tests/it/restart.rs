@@ -15,7 +15,8 @@ use crate::support::storm::{self, Writer};
 use crate::support::wait::becomes;
 use crate::support::witness::Witness;
 use crate::support::{
-    Function, Outcome, World, eventually, is_real, on_both, on_cluster, on_embedded, restart, time_passes,
+    Function, Outcome, World, eventually, expire_history, is_real, on_both, on_cluster, on_embedded, restart,
+    time_passes,
 };
 
 const WRITERS: usize = 10;
@@ -81,10 +82,7 @@ fn a_restart_of_the_server_in_the_middle_of_1000_changes_loses_nothing() {
 fn a_restart_that_forgets_the_servers_history_loses_nothing() {
     if is_real() {
         on_cluster(async |world, cluster: &mut Cluster| {
-            storm(world, async || {
-                tokio::task::block_in_place(|| cluster.expire_history()).expect("the server restarts");
-            })
-            .await;
+            storm(world, async || expire_history(cluster)).await;
         });
     } else {
         on_embedded(async |world| {

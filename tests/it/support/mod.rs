@@ -109,6 +109,11 @@ pub(crate) fn restart(cluster: &mut Cluster) {
     });
 }
 
+/// Makes every version from before unusable, for which kube-apiserver is restarted.
+pub(crate) fn expire_history(cluster: &mut Cluster) {
+    tokio::task::block_in_place(|| cluster.expire_history()).expect("the server restarts");
+}
+
 /// How to reach the server that this kubeconfig names, or another address in its place.
 pub(crate) async fn config_of(kubeconfig: &Path, address: Option<SocketAddr>) -> Config {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");

@@ -2,13 +2,10 @@
 
 use std::cell::RefCell;
 
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kubehandler_testcluster::Cluster;
-use serde_json::json;
 
 use super::*;
-use crate::support::world::config_map;
-use crate::support::{is_real, on_cluster, restart};
+use crate::support::{expire_history, is_real, on_cluster, restart};
 
 #[test]
 fn a_watch_that_breaks_is_resumed_without_a_list() {
@@ -96,47 +93,25 @@ fn one_that_is_slow_holds_back_the_reading_and_misses_nothing() {
     });
 }
 
-/// Writes until the server takes it: one that has just been restarted may not do so at once.
-async fn insist<R>(what: &str, write: impl AsyncFn() -> kube::Result<R>) {
-    for _ in 0..100 {
-        if write().await.is_ok() {
-            return;
-        }
-        time_passes(Duration::from_millis(100)).await;
-    }
-    panic!("{what}: the server takes it no more");
-}
-
 /// Each object is made before one restart, changed before the next, and deleted before the third; then the history goes.
 async fn restarted(world: &World, mut restart: impl FnMut(), forget: impl FnOnce()) {
     let (watcher, diary) = start(world).await;
-    let (api, name) = (world.api::<ConfigMap>(), |round: u32| format!("round-{round:02}"));
-    let make = async |round: u32| {
-        let map = config_map(&name(round), "1", &[]);
-        insist("create", async || api.create(&PostParams::default(), &map).await).await;
-    };
-    let change = async |round: u32| {
-        let patch = Patch::Merge(json!({"data": {"value": "2"}}));
-        insist("change", async || api.patch(&name(round), &PatchParams::default(), &patch).await).await;
-    };
-    let delete = async |round: u32| {
-        insist("delete", async || api.delete(&name(round), &DeleteParams::default()).await).await;
-    };
+    let name = |round: u32| format!("round-{round:02}");
     for round in 0..20_u32 {
-        make(round).await;
+        world.create(&name(round), "1").await;
         if round > 0 {
-            change(round - 1).await;
+            world.change(&name(round - 1), "2").await;
         }
         if round > 1 {
-            delete(round - 2).await;
+            world.delete(&name(round - 2)).await;
         }
         restart();
         // Three rounds without a watch, and nobody could tell that there was such an object.
         eventually("it was told", || diary.verbs(&name(round)) == ["created"]).await;
     }
     forget();
-    change(19).await;
-    make(20).await;
+    world.change(&name(19), "2").await;
+    world.create(&name(20), "1").await;
     eventually("the last was told", || diary.verbs(&name(20)) == ["created"]).await;
     quiet().await;
     for round in 0..=20_u32 {
@@ -157,9 +132,7 @@ fn over_twenty_restarts_and_a_compaction_each_state_is_told_once() {
     if is_real() {
         on_cluster(async |world, cluster: &mut Cluster| {
             let cluster = RefCell::new(cluster);
-            let forget = || {
-                tokio::task::block_in_place(|| cluster.borrow_mut().expire_history()).expect("the server restarts");
-            };
+            let forget = || expire_history(&mut cluster.borrow_mut());
             restarted(world, || restart(&mut cluster.borrow_mut()), forget).await;
         });
     } else {
