@@ -1,32 +1,33 @@
 //! The next page of a list, asked for while the one before it is being read, so that the server makes it meanwhile.
 //!
 //! One at most. Nobody reads its body before its turn: what has arrived of it waits in the connection, and the server with it.
+//! It is asked for within the informer's task, so that nothing of it outlives that one.
 
+use std::future::pending;
 use std::sync::Arc;
 
+use futures::future::{BoxFuture, MaybeDone, maybe_done};
 use kube::client::Body;
 
+use super::error::InformerErrorKind as Kind;
 use super::machine::PageRequest;
 use super::source::{RequestError, Source};
-use crate::sync::{JoinHandle, spawn};
+
+type Answer = Result<Body, RequestError>;
 
 /// A page that was asked for before its turn, if one was.
 #[derive(Default)]
 pub(super) struct Ahead {
     asked: Option<Asked>,
+    // Whether the page whose turn it is was asked for so.
+    is_taken: bool,
     // The server gives each answer the same time, begun or not: over a slow connection a page may be in time only if it comes alone.
     is_held_back: bool,
 }
 
 struct Asked {
     page: PageRequest,
-    answer: JoinHandle<Result<Body, RequestError>>,
-}
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        self.answer.abort();
-    }
+    answer: MaybeDone<BoxFuture<'static, Answer>>,
 }
 
 impl Ahead {
@@ -35,22 +36,38 @@ impl Ahead {
         self.asked.is_none() && !self.is_held_back
     }
 
-    /// Asks for the page, in a task of its own: it goes on while this one has work to do.
+    /// Asks for the page. It goes on while [`Self::arrives`] is polled.
     pub(super) fn ask(&mut self, source: Arc<Source>, page: PageRequest) {
         let request = page.clone();
-        self.asked = Some(Asked { page, answer: spawn(async move { source.ask(&request).await }) });
+        let answer = maybe_done(Box::pin(async move { source.ask(&request).await }) as BoxFuture<'static, Answer>);
+        self.asked = Some(Asked { page, answer });
+    }
+
+    /// Completes once, when the answer to what was asked for has begun to arrive. Dropping the future loses nothing.
+    pub(super) async fn arrives(&mut self) {
+        match &mut self.asked {
+            Some(Asked { answer: answer @ MaybeDone::Future(_), .. }) => answer.await,
+            _ => pending().await,
+        }
     }
 
     /// The answer, if it is this page that was asked for; another one is let go of.
-    pub(super) async fn take(&mut self, page: &PageRequest) -> Option<Result<Body, RequestError>> {
+    pub(super) async fn take(&mut self, page: &PageRequest) -> Option<Answer> {
+        self.is_taken = false;
         let mut asked = self.asked.take().filter(|asked| asked.page == *page)?;
-        // It is not aborted, and does not panic: whoever asks again will see.
-        (&mut asked.answer).await.ok()
+        (&mut asked.answer).await;
+        let answer = std::pin::Pin::new(&mut asked.answer).take_output();
+        self.is_taken = answer.is_some();
+        answer
     }
 
-    /// A page has failed: what was asked for is let go of, and from here to the end of the list one comes after the other.
-    pub(super) fn failed(&mut self) {
-        *self = Self { asked: None, is_held_back: true };
+    /// The page whose turn it is has failed like this: what was asked for is let go of, and from here to the end of the list one comes
+    /// after the other. Tells whether it may be for the company that it had, so that it is worth asking for once more, alone.
+    pub(super) fn failed(&mut self, error: &RequestError) -> bool {
+        let had_company = self.is_taken || self.asked.is_some();
+        *self = Self { asked: None, is_taken: false, is_held_back: true };
+        let was_late = matches!(error.error.kind(), Kind::Stalled | Kind::Truncated | Kind::Server);
+        had_company && was_late && error.retry_after.is_none()
     }
 
     /// The list is complete.

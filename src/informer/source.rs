@@ -246,7 +246,7 @@ pub(super) struct PageBody<'a> {
 }
 
 impl PageBody<'_> {
-    /// The next item, `None` behind the last.
+    /// The next item, `None` behind the last. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, RequestError> {
         loop {
             if let Some(item) = self.splitter.next(&mut self.piece).map_err(|damage| self.damaged(damage))? {

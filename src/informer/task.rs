@@ -120,9 +120,16 @@ impl<'a> Task<'a> {
         Some(match action {
             Action::List(page) => {
                 self.watch = None;
-                self.list(&page).await.unwrap_or_else(|error| {
+                let mut listed = self.list(&page).await;
+                if let Err(error) = &listed
+                    && self.ahead.failed(error)
+                {
+                    debug!(informer = %self.target, "{}; the page is asked for alone", error.error);
                     self.informer.counters.error(ErrorSource::List);
-                    self.ahead.failed();
+                    listed = self.list(&page).await;
+                }
+                listed.unwrap_or_else(|error| {
+                    self.informer.counters.error(ErrorSource::List);
                     Input::ListFailed(self.note(error))
                 })
             }
@@ -180,7 +187,13 @@ impl<'a> Task<'a> {
             source.list(request).await?
         };
         let mut position = self.gathered.len();
-        while let Some(item) = body.next().await? {
+        loop {
+            let item = tokio::select! {
+                biased;
+                () = self.ahead.arrives() => continue,
+                item = body.next() => item?,
+            };
+            let Some(item) = item else { break };
             // A list says in front of its items whether more follow, but for those of custom kinds.
             if self.ahead.is_open()
                 && let Some(next) = body.following(request)

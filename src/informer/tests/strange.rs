@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -18,7 +18,8 @@ use super::fixture::{Diary, PATIENCE, pass, until};
 use super::log::{self, Log};
 use crate::cache::Subscriber;
 use crate::informer::{
-    InformerConfig, InformerErrorKind, InformerFactory, InformerState, ListMode, SharedInformer, Subscription,
+    InformerConfig, InformerErrorKind, InformerFactory, InformerState, ListMode, RetryAfter, SharedInformer,
+    Subscription,
 };
 
 /// What an answer's body does.
@@ -26,8 +27,12 @@ use crate::informer::{
 enum Piece {
     Text(&'static str),
     Silence(Duration),
+    /// At first: the answer's head is not there before that.
+    Late(Duration),
+    /// At first: the answer's code, a success if there is none.
+    Code(u16),
 }
-use Piece::{Silence, Text};
+use Piece::{Code, Late, Silence, Text};
 
 const FOR_EVER: Piece = Silence(Duration::from_secs(1_000_000));
 const EMPTY_LIST: Piece = Text(r#"{"metadata":{"resourceVersion":"5"},"items":[]}"#);
@@ -35,9 +40,11 @@ const EMPTY_LIST: Piece = Text(r#"{"metadata":{"resourceVersion":"5"},"items":[]
 /// A server that gives one answer after the other, and then only watches that say nothing.
 struct Strange {
     queries: Arc<Mutex<Vec<String>>>,
+    // One hold for each request that has no answer yet, and one more.
+    waits: Arc<()>,
     maps: SharedInformer<ConfigMap>,
     diary: Arc<Diary>,
-    _subscription: Subscription,
+    subscription: Subscription,
 }
 
 fn start(answers: Vec<Vec<Piece>>) -> Strange {
@@ -45,29 +52,46 @@ fn start(answers: Vec<Vec<Piece>>) -> Strange {
 }
 
 fn start_with(list_mode: ListMode, answers: Vec<Vec<Piece>>) -> Strange {
+    let config = InformerConfig::new().list_mode(list_mode);
+    start_configured(config, answers)
+}
+
+fn start_configured(config: InformerConfig, answers: Vec<Vec<Piece>>) -> Strange {
     log::prepare();
     let answers: Arc<Mutex<VecDeque<_>>> = Arc::new(Mutex::new(answers.into()));
     let queries: Arc<Mutex<Vec<String>>> = Arc::default();
-    let asked = Arc::clone(&queries);
+    let waits: Arc<()> = Arc::default();
+    let (asked, open) = (Arc::clone(&queries), Arc::clone(&waits));
     let service = tower::service_fn(move |request: Request<Body>| {
         asked.lock().unwrap().push(request.uri().query().unwrap_or_default().to_owned());
         let pieces: Vec<Piece> = answers.lock().unwrap().pop_front().unwrap_or_else(|| vec![FOR_EVER]);
+        let first = pieces.first().cloned();
         let frames = stream::unfold(pieces.into_iter(), |mut pieces| async {
             loop {
                 match pieces.next()? {
                     Text(text) => return Some((Ok::<_, Infallible>(Frame::data(Bytes::from(text))), pieces)),
                     Silence(time) => pass(time).await,
+                    Late(_) | Code(_) => {}
                 }
             }
         });
-        async { Ok::<_, Infallible>(Response::new(StreamBody::new(Box::pin(frames)))) }
+        let under_way = Arc::clone(&open);
+        async move {
+            let mut answer = Response::new(StreamBody::new(Box::pin(frames)));
+            match first {
+                Some(Late(time)) => pass(time).await,
+                Some(Code(code)) => *answer.status_mut() = StatusCode::from_u16(code).unwrap(),
+                Some(Text(_) | Silence(_)) | None => {}
+            }
+            drop(under_way);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let factory = InformerFactory::new(kube::Client::new(service, "default")).with_seed(1);
-    let config = InformerConfig::new().list_mode(list_mode).read_timeout(Duration::from_secs(20));
-    let maps = factory.configured(config);
+    let maps = factory.configured(config.read_timeout(Duration::from_secs(20)));
     let diary = Arc::new(Diary::default());
     let subscription = maps.informer().subscribe(Arc::clone(&diary) as Arc<dyn Subscriber>);
-    Strange { queries, maps, diary, _subscription: subscription }
+    Strange { queries, waits, maps, diary, subscription }
 }
 
 impl Strange {
@@ -319,6 +343,53 @@ async fn the_next_page_is_asked_for_while_one_arrives_and_read_when_its_turn_com
     strange.synced().await;
     assert_eq!(strange.diary.take(), ["+a! initial", "+b! initial", "+c! initial", "synced"]);
     assert_eq!(continued(&strange), [false, true], "nothing is asked for twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_fails_in_company_is_asked_for_alone_before_anybody_is_told() {
+    let slow = || vec![FIRST, Silence(Duration::from_secs(10)), SECOND];
+    let late = || vec![Code(504), Text(r#"{"reason":"Timeout","message":"too slow","code":504}"#)];
+    let last = || vec![LAST_PAGE];
+    for (answers, pages) in [
+        // The page that was being read has failed, …
+        (vec![vec![FIRST, FOR_EVER], last(), slow(), last()], vec![false, true, false, true]),
+        // … or the one ahead of its turn, which was late, broke off or never began.
+        (vec![slow(), late(), last()], vec![false, true, true]),
+        (vec![slow(), vec![FIRST], last()], vec![false, true, true]),
+        (vec![slow(), vec![Late(Duration::from_secs(1_000))], last()], vec![false, true, true]),
+    ] {
+        let strange = start_configured(InformerConfig::new().retry_relist_after(RetryAfter::Never), answers);
+        strange.synced().await;
+        assert_eq!(strange.diary.take(), ["+a! initial", "+b! initial", "+c! initial", "synced"]);
+        assert_eq!(continued(&strange), pages);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_was_asked_for_ahead_is_refused_as_any_other() {
+    let slow = || vec![FIRST, Silence(Duration::from_secs(10)), SECOND];
+    let busy = r#"{"message":"not now","code":503,"details":{"retryAfterSeconds":30}}"#;
+    let strange = start(vec![slow(), vec![Code(503), Text(busy)], vec![LAST_PAGE]]);
+    let begun = Instant::now();
+    assert_eq!(strange.why().await.0, InformerErrorKind::Busy);
+    strange.synced().await;
+    assert!(begun.elapsed() >= Duration::from_secs(40), "the server asked for thirty seconds: {:?}", begun.elapsed());
+    assert_eq!(continued(&strange), [false, true, true]);
+
+    let expired = r#"{"message":"the token is too old","reason":"Expired","code":410}"#;
+    let strange = start(vec![slow(), vec![Code(410), Text(expired)], vec![LAST_PAGE]]);
+    strange.synced().await;
+    assert_eq!(strange.diary.take(), ["+c! initial", "synced"], "what is listed is the list that came whole");
+    assert_eq!(continued(&strange), [false, true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_ends_while_a_page_is_asked_for_ahead_leaves_nothing_under_way() {
+    let strange = start(vec![vec![FIRST, FOR_EVER], vec![Late(Duration::from_secs(1_000_000))]]);
+    until(|| continued(&strange).len() == 2).await;
+    assert_eq!(Arc::strong_count(&strange.waits), 3, "the server's, ours, and the page's");
+    strange.subscription.end().await;
+    assert_eq!(Arc::strong_count(&strange.waits), 2);
 }
 
 #[tokio::test(start_paused = true)]
