@@ -3,6 +3,7 @@
 //! It owns the tasks: they end with the run's future. All of the children's code runs within them.
 
 use std::mem;
+use std::ops::Range;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -162,47 +163,62 @@ impl Run {
         Ok(())
     }
 
-    /// Ends the children, the last one first.
+    /// Ends the children, the last one first; all at once when that is aborted.
     async fn shut_down(&mut self, abort: &CancellationToken) {
         for index in (0..self.slots.len()).rev() {
             if self.slots[index].due.take().is_some() {
                 self.show(index, ChildState::Ended);
             }
+        }
+        for index in (0..self.slots.len()).rev() {
             let Some(life) = &self.slots[index].life else { continue };
             let (token, task) = (life.token.clone(), life.task.clone());
             self.show(index, ChildState::Stopping);
             if let Shutdown::Within(limit) = self.slots[index].child.shutdown {
                 token.cancel();
-                let child = &self.slots[index].child.name;
-                debug!(supervisor = %self.name, %child, "stopping");
+                debug!(supervisor = %self.name, child = %self.slots[index].child.name, "stopping");
                 tokio::select! {
                     biased;
-                    () = abort.cancelled() => {}
-                    () = self.end_of(index, limit) => {}
+                    () = abort.cancelled() => break,
+                    () = self.end_of(index..index + 1, limit) => {}
                 }
             }
+            task.abort();
+            self.dropped(index..index + 1).await;
+        }
+        for index in 0..self.slots.len() {
             if self.slots[index].life.is_some() {
-                task.abort();
-                self.end_of(index, DROPPED_WITHIN).await;
+                self.show(index, ChildState::Stopping);
             }
-            if self.slots[index].life.is_some() {
+        }
+        self.tasks.abort_all();
+        self.dropped(0..self.slots.len()).await;
+    }
+
+    /// Waits for children that are being dropped.
+    async fn dropped(&mut self, children: Range<usize>) {
+        self.end_of(children.clone(), DROPPED_WITHIN).await;
+        for index in children {
+            // With its life forgotten, nobody waits for it any more.
+            if self.slots[index].life.take().is_some() {
                 let child = &self.slots[index].child.name;
                 error!(supervisor = %self.name, %child, "blocks its thread, so it cannot be dropped; it is left alone");
+                self.show(index, ChildState::Ended);
             }
         }
     }
 
-    /// Waits for the end of a child, so long at most. Others may end meanwhile.
-    async fn end_of(&mut self, index: usize, limit: Duration) {
+    /// Waits for the end of these children, so long at most. Others may end meanwhile.
+    async fn end_of(&mut self, children: Range<usize>, limit: Duration) {
         let end = async {
-            while self.slots[index].life.is_some() {
+            while self.slots[children.clone()].iter().any(|slot| slot.life.is_some()) {
                 let Some(ended) = self.tasks.join_next_with_id().await else { return };
                 if let Some((index, _, exit)) = self.ended(ended) {
                     info!(supervisor = %self.name, child = %self.slots[index].child.name, "stopped: {exit}");
                 }
             }
         };
-        // Whoever calls looks whether it lives.
+        // Whoever calls looks whether they live.
         let _in_time = timeout(limit, end).await;
     }
 
@@ -233,6 +249,12 @@ impl Drop for Run {
             // With no handle left nobody sees it any more.
             if Arc::strong_count(&self.shown) == 1 {
                 self.remember(index, None);
+            }
+        }
+        for Slot { child, .. } in mem::take(&mut self.slots) {
+            let name = Arc::clone(&child.name);
+            if let Err(panic) = shielded(|| drop(child)) {
+                warn!(supervisor = %self.name, child = %name, "what makes it panicked when it was dropped: {panic}");
             }
         }
     }

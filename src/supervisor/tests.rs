@@ -287,6 +287,50 @@ async fn a_second_token_drops_all_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_abort_waits_for_none_before_it_drops_the_others() {
+    /// Looks, when it is dropped, how it stands with the other child.
+    struct Looks(SupervisorHandle, mpsc::UnboundedSender<ChildState>);
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            let _ = self.1.send(state(&self.0, "first"));
+        }
+    }
+    let abort = CancellationToken::new();
+    let mut supervisor = supervisor([patient("first", &Diary::default())]).abort(abort.clone());
+    let (handle, (seen, mut sees)) = (supervisor.handle(), mpsc::unbounded_channel());
+    let last = Child::new("last", move |_| {
+        let looks = Looks(handle.clone(), seen.clone());
+        async move {
+            std::future::pending::<()>().await;
+            drop(looks);
+        }
+    });
+    supervisor.add(last).unwrap();
+    let (_stop, running) = run(supervisor);
+    sleep(SECOND).await;
+    abort.cancel();
+    running.await.unwrap();
+    assert_eq!(sees.recv().await, Some(ChildState::Stopping));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_makes_a_child_may_panic_when_it_is_dropped() {
+    struct Hostile;
+    impl Drop for Hostile {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let hostile = Hostile;
+    let child = Child::new("hostile", move |_| {
+        let _it = &hostile;
+        std::future::ready(Exit::Normal)
+    });
+    let (_stop, running) = run(supervisor([child.restart(Restart::Transient)]));
+    assert!(matches!(running.await.unwrap(), Exit::Normal));
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_none_is_left_it_has_done_its_work() {
     let diary = Diary::default();
     let once = ends("once", &diary, || Exit::Normal).restart(Restart::Transient);
