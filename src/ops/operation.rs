@@ -220,8 +220,12 @@ impl Operation {
     fn outcome(&self, answer: &[u8]) -> Result<Outcome, Failure> {
         match self.does {
             Does::List(_) => Ok(Outcome::Objects(wire::read::<ObjectList<DynamicObject>>(answer)?.items)),
-            // A `Status` in place of the object: there is none any more.
+            // A `Status` in place of the object: there is none any more. For some kinds the last state comes in its place.
             Does::Delete(_) if wire::read::<Kind>(answer)?.kind == "Status" => Ok(Outcome::Deleted),
+            Does::Delete(_) => {
+                let last: Box<DynamicObject> = wire::read(answer)?;
+                Ok(if is_being_deleted(&last) { Outcome::Object(last) } else { Outcome::Deleted })
+            }
             _ => Ok(Outcome::Object(wire::read(answer)?)),
         }
     }
@@ -230,6 +234,14 @@ impl Operation {
     pub(super) fn without(&self, kind: OpErrorKind) -> OpError {
         OpError::new(self, kind)
     }
+}
+
+/// Whether an object, as the answer to its deletion has it, is still there: it has been marked, and there is something to wait for.
+fn is_being_deleted(object: &DynamicObject) -> bool {
+    let meta = &object.metadata;
+    let waits = meta.deletion_grace_period_seconds.is_some_and(|seconds| seconds > 0)
+        || meta.finalizers.as_ref().is_some_and(|finalizers| !finalizers.is_empty());
+    meta.deletion_timestamp.is_some() && waits
 }
 
 /// What an answer says that it is.

@@ -1,4 +1,4 @@
-//! An operation as a request, and what the answer says.
+//! A request, and what comes back.
 //!
 //! kube builds and sends the requests. Answers are read here: kube's own reading logs a text that it cannot decode, and that text may be
 //! a Secret.
