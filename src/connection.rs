@@ -61,6 +61,19 @@ pub(crate) fn quoted(message: &str) -> String {
     text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
+/// What may be told of how a server refuses, with this code, to write an object whose values are secret; nothing if it may quote them.
+///
+/// A refusal of its own names the object and its fields, but only validation quotes what is not valid. A webhook or a policy is sent the
+/// whole object and chooses its words, its reason and its code; the server puts in front of them that it denied the request.
+pub(crate) fn without_values(code: u16, message: &str) -> &str {
+    let is_the_servers = match code {
+        404 | 409 => true,
+        401 | 403 => message.contains(" is forbidden: User "),
+        _ => false,
+    };
+    if is_the_servers && !message.contains(" denied ") { message } else { "" }
+}
+
 /// The error and its causes, outermost first.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())

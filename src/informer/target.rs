@@ -71,6 +71,11 @@ impl Wanted {
         }
     }
 
+    /// Whether the values of its objects are secret.
+    pub(super) fn is_secrets(&self) -> bool {
+        self.group().is_empty() && self.kind() == "Secret"
+    }
+
     /// Whether both are one kind, maybe in two versions.
     pub(crate) fn is_same_kind(&self, other: &Self) -> bool {
         self.group() == other.group() && self.kind() == other.kind()

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::operation::Operation;
 use super::wire::Failure;
-use crate::connection::quoted;
+use crate::connection::{quoted, without_values};
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,11 +18,13 @@ pub enum OpErrorKind {
     Conflict,
     /// 401 or 403: the client may not.
     Forbidden,
-    /// 400 or 422: the server does not accept the object. Or the parameters contradict each other, and nothing was sent.
+    /// 422, 400 and all of that hundred that are not named here: the server does not accept it as it is. Or the parameters contradict
+    /// each other, and nothing was sent.
     Invalid,
-    /// 429, 500 and above: the server could not; again later.
+    /// 429, 500 and above but for 504: the server could not; again later.
     Unavailable,
-    /// Anything else that came back, or that did not: whether the operation was carried out is not known.
+    /// Nothing came back in time (408 and 504 say so, too), or nothing that makes sense: whether the operation was carried out is not
+    /// known.
     Failed,
     /// It was not begun, since another one of its list had failed.
     Skipped,
@@ -61,12 +63,14 @@ impl OpError {
             (409, "AlreadyExists") => OpErrorKind::AlreadyExists,
             (409, _) => OpErrorKind::Conflict,
             (401 | 403, _) => OpErrorKind::Forbidden,
-            (400 | 422, _) => OpErrorKind::Invalid,
+            // Out of time: it may have been carried out all the same.
+            (408 | 504, _) => OpErrorKind::Failed,
             (429 | 500.., _) => OpErrorKind::Unavailable,
+            (400.., _) => OpErrorKind::Invalid,
             _ => OpErrorKind::Failed,
         };
-        let told = !operation.is_on_secrets() || holds_no_value(kind, &status.message);
-        let message = if told { quoted(&status.message) } else { String::new() };
+        let is_secret = operation.is_on_secrets();
+        let message = quoted(if is_secret { without_values(code, &status.message) } else { &status.message });
         let detail = if message.is_empty() { code.to_string() } else { format!("{code}: {message}") };
         Self { detail, ..Self::new(operation, kind) }
     }
@@ -106,14 +110,3 @@ impl fmt::Display for OpError {
 }
 
 impl std::error::Error for OpError {}
-
-/// Whether a refusal is the server's own, which names an object and its fields but quotes none of its values. Validation quotes what is
-/// not valid. A webhook or a policy chooses its words, its reason and its code; the server puts in front of them that it denied the request.
-fn holds_no_value(kind: OpErrorKind, message: &str) -> bool {
-    let is_the_servers = match kind {
-        OpErrorKind::NotFound | OpErrorKind::AlreadyExists | OpErrorKind::Conflict => true,
-        OpErrorKind::Forbidden => message.contains(" is forbidden: User "),
-        _ => false,
-    };
-    is_the_servers && !message.contains(" denied ")
-}

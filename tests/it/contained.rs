@@ -12,6 +12,7 @@ use kubehandler::{CancellationToken, DefaultHandler, EventLoop, HandlerFuncs, Ha
 use serde_json::json;
 
 use crate::support::kinds::{Strict, StrictSecret};
+use crate::support::network::Sent;
 use crate::support::{
     Function, Logs, Outcome, Recorder, Running, World, eventually, on_both, on_both_in_one_thread, on_embedded, quiet,
     time_passes,
@@ -368,6 +369,29 @@ fn a_secrets_content_never_reaches_a_log_or_an_error() {
             for content in [TOKEN, TOKEN_BASE64, "Y29ycmVj"] {
                 assert!(!told.contains(content), "{content} is in: {told}");
             }
+        }
+    });
+}
+
+#[test]
+fn what_a_webhook_says_of_a_secret_whose_finalizer_it_refuses_is_nowhere() {
+    on_both_in_one_thread(async |world| {
+        // A webhook is sent all of the Secret, though the patch names its finalizers only.
+        let words = r#"{"message":"admission webhook \"w\" denied the request: correct-horse-battery-staple is bad","code":422}"#;
+        let _said = world.network.say(422, words, Sent::is_patch);
+        let secrets: Api<Secret> = world.api();
+        secrets.create(&PostParams::default(), &secret("a")).await.unwrap();
+        let logs = Logs::capture();
+        let options = HandlerOptions::default().finalizer("example.com/it");
+        let recorder = world.recorder_of("secrets", world.informers.informer::<Secret>()).options(options);
+        let mut event_loop = EventLoop::new("secrets");
+        event_loop.register(recorder.clone()).unwrap();
+        let running = Running::start(event_loop, 1).ready().await;
+        eventually("the refusal is logged", || !logs.lines_with(&["cannot add the finalizer", "422"]).is_empty()).await;
+        let snapshot = format!("{:?}", running.handle.snapshot());
+        let report = running.stop().await;
+        for told in [logs.text(), snapshot, format!("{report} {report:?}")] {
+            assert!(!told.contains(TOKEN), "{told}");
         }
     });
 }

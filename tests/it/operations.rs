@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, VersionMatch};
 use kubehandler::CancellationToken;
 use kubehandler::ops::{OpErrorKind, Operation, Outcome, Plan, run, run_all};
@@ -178,6 +178,49 @@ fn d5_a_status_is_written_apart_from_the_rest() {
         {
             let pod = run(client, &operation).await.unwrap().object().unwrap();
             assert_eq!(pod.data["status"]["message"], expected, "{operation}");
+        }
+    });
+}
+
+#[test]
+fn d5_a_deletion_says_whether_the_object_is_gone() {
+    on_both(async |world| {
+        let (client, key) = (&world.client, world.key("a"));
+        // Of pods and service accounts the server sends the last state in any case, of configmaps if they are still there.
+        let spec = json!({"containers": [{"name": "main", "image": "example.com/main"}]});
+        let named = |finalizers: &[&str]| json!({"name": "a", "namespace": world.namespace, "finalizers": finalizers});
+        for finalizers in [&[][..], &["example.com/it"]] {
+            let pod: Pod = serde_json::from_value(json!({"metadata": named(finalizers), "spec": spec})).unwrap();
+            let account: ServiceAccount = serde_json::from_value(json!({"metadata": named(finalizers)})).unwrap();
+            let map: ConfigMap = serde_json::from_value(json!({"metadata": named(finalizers)})).unwrap();
+            let params = DeleteParams::default;
+            for (create, delete) in [
+                (Operation::create(&pod, &()), Operation::delete::<Pod>(&key, &(), params())),
+                (Operation::create(&account, &()), Operation::delete::<ServiceAccount>(&key, &(), params())),
+                (Operation::create(&map, &()), Operation::delete::<ConfigMap>(&key, &(), params())),
+            ] {
+                run(client, &create.unwrap()).await.unwrap();
+                let outcome = run(client, &delete).await.unwrap();
+                assert_eq!(outcome == Outcome::Deleted, finalizers.is_empty(), "{delete}: {outcome:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn d5_a_refusal_is_told_from_what_nobody_knows() {
+    on_both(async |world| {
+        let client = world.network.client(&world.client);
+        let create = Operation::create(&map(world, "a", "1"), &()).unwrap();
+        for (codes, kind) in [
+            (&[400, 405, 410, 413, 415, 422][..], OpErrorKind::Invalid),
+            (&[408, 504], OpErrorKind::Failed),
+            (&[429, 500, 502, 503], OpErrorKind::Unavailable),
+        ] {
+            for &code in codes {
+                let _answer = world.network.answer(code, |sent| sent.is_about("configmaps"));
+                assert_eq!(run(&client, &create).await.unwrap_err().kind(), kind, "{code}");
+            }
         }
     });
 }
