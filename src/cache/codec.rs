@@ -189,7 +189,7 @@ mod tests {
         assert!(codec.decompress(&packed).is_some());
         assert_eq!(codec.decompress(&packed[1..]), None);
         assert_eq!(codec.decompress(&packed[..packed.len() - 1]), None);
-        assert_eq!(trained(&[]).decompress(&packed), None, "another dictionary");
+        assert_eq!(trained(&[]).decompress(&packed), None, "it was compressed with a dictionary");
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 //! objects, and a large one costs what it costs.
 //!
 //! Once it is full, only an object that is asked for again soon takes another's place: a start that reads each object once
-//! would put each of them in and out, on behalf of nobody.
+//! would put each of them in and out, on behalf of nobody. States that were replaced go by themselves, since nobody can ask for them.
 //!
 //! It must not know how an object is decoded.
 //!
@@ -21,6 +21,8 @@ use crate::sync::{Arc, Mutex};
 const BYTES_PER_JSON_BYTE: usize = 6;
 /// What it takes besides: the entry here, and the type's own size.
 const BYTES_PER_OBJECT: usize = 512;
+/// After so many insertions at least, states that were replaced are looked for.
+const SWEPT_MIN: usize = 16;
 /// Of how many objects it is remembered that they were asked for, while it is full.
 const REMEMBERED: usize = 1_024;
 
@@ -34,6 +36,8 @@ struct Held {
     // By the address of the stored object, and as what it was decoded.
     objects: LruCache<(usize, TypeId), Slot>,
     bytes: usize,
+    // How many insertions are to come before the next sweep: as many as the last one left, so that each pays for a look at one.
+    until_sweep: usize,
     // By a part of the address, the one that was last refused; made when it is first needed. An address that comes to belong to
     // another object costs that one's decoding no more than its place.
     refused: Box<[usize]>,
@@ -41,7 +45,23 @@ struct Held {
 
 impl Held {
     fn new() -> Self {
-        Self { objects: LruCache::unbounded(), bytes: 0, refused: Box::default() }
+        Self { objects: LruCache::unbounded(), bytes: 0, until_sweep: SWEPT_MIN, refused: Box::default() }
+    }
+
+    /// Takes out the objects that nobody but this holds, if it is time to look for them: nobody can ask for them any more. One that is
+    /// held as two types holds itself, and goes when it is used least recently.
+    fn sweep_if_due(&mut self) -> Vec<Slot> {
+        self.until_sweep = self.until_sweep.saturating_sub(1);
+        if self.until_sweep > 0 {
+            return Vec::new();
+        }
+        let is_replaced = |slot: &Slot| Arc::strong_count(&slot.stored) == 1;
+        let replaced: Vec<_> =
+            self.objects.iter().filter(|(_, slot)| is_replaced(slot)).map(|(name, _)| *name).collect();
+        let gone: Vec<Slot> = replaced.iter().filter_map(|name| self.objects.pop(name)).collect();
+        self.bytes -= gone.iter().map(|slot| size(&slot.stored)).sum::<usize>();
+        self.until_sweep = self.objects.len().max(SWEPT_MIN);
+        gone
     }
 
     /// Whether an object is to be taken in: there is room, or it was refused a while ago.
@@ -83,8 +103,8 @@ impl Decoded {
         }
         let slot = Slot { typed: Arc::clone(typed) as Arc<dyn Any + Send + Sync>, stored: Arc::clone(stored) };
         // Users' types are dropped with these: not under the lock.
-        let mut gone = Vec::new();
         let mut held = self.held.lock();
+        let mut gone = held.sweep_if_due();
         if !held.admits(Arc::as_ptr(stored).addr(), size, self.limit) {
             return;
         }
@@ -168,6 +188,31 @@ mod tests {
             decoded.insert(&object, &Arc::new(1_u8));
             assert!(decoded.find::<u8>(&object).is_none());
         }
+    }
+
+    #[test]
+    fn states_that_were_replaced_make_room_for_those_that_replace_them() {
+        let mut objects = ["a", "b", "c"].map(object);
+        let decoded = Decoded::new(8 * size(&objects[0]));
+        for change in 0..1_000_u32 {
+            let object = &mut objects[change as usize % 3];
+            *object = self::object("a");
+            decoded.insert(object, &Arc::new(change));
+        }
+        for _ in 0..SWEPT_MIN {
+            decoded.insert(&objects[0], &Arc::new(0_u32));
+        }
+        assert!(
+            decoded.held.lock().objects.len() <= 3,
+            "what was replaced is held until the next sweep, and no longer"
+        );
+        objects = ["a", "b", "c"].map(object);
+        for object in &objects {
+            decoded.insert(object, &Arc::new(0_u32));
+        }
+        assert!(objects.iter().all(|object| decoded.find::<u32>(object).is_some()), "to be asked for once is enough");
+        let held = decoded.held.lock();
+        assert_eq!(held.bytes, held.objects.len() * size(&objects[0]));
     }
 
     #[test]

@@ -15,10 +15,13 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
 use super::labels::{CommonLabel, Labels};
-use super::object::Standing;
+use super::object::{Standing, Ties};
 
 /// Tables are not swept before they hold so many.
 const SWEPT_MIN: usize = 256;
+/// The labels that number an object among its replicas (`kube-controller-manager` sets them): other sets use the same numbers, but no two
+/// objects of one set do. Their values are decimal numbers, so an object can own them.
+const NUMBERS: [&str; 2] = ["apps.kubernetes.io/pod-index", "batch.kubernetes.io/job-completion-index"];
 /// Of how many labels it is remembered that they were met.
 const REMEMBERED: usize = 4_096;
 
@@ -59,6 +62,7 @@ impl<T: Hash + Eq + ?Sized> Table<T> {
 pub(crate) struct Interner {
     texts: Table<str>,
     labels: Table<Vec<CommonLabel>>,
+    ties: Table<Ties>,
     standing: Table<Standing>,
     // By a part of its hash, that of the label that was met last.
     met: Box<[u64]>,
@@ -90,6 +94,9 @@ impl Interner {
 
     /// Whether a label is not this object's alone, as far as can be told: its value is in use, or it was met lately.
     fn is_common(&mut self, key: &str, value: &str) -> bool {
+        if NUMBERS.contains(&key) {
+            return false;
+        }
         if self.texts.held.contains(value) || !Labels::can_own(key, value) {
             return true;
         }
@@ -104,9 +111,11 @@ impl Interner {
         std::mem::replace(&mut self.met[slot], hash) == hash
     }
 
-    /// `standing`, held once, unless a label in it is one object's own.
-    pub(super) fn standing(&mut self, standing: Standing) -> Arc<Standing> {
-        if standing.labels.are_common() { self.standing.share(standing, Arc::new) } else { Arc::new(standing) }
+    /// Both, held once; with a label that is one object's own among them only the ties are.
+    pub(super) fn standing(&mut self, labels: Labels, ties: Ties) -> Arc<Standing> {
+        let are_common = labels.are_common();
+        let standing = Standing { labels, ties: self.ties.share(ties, Arc::new) };
+        if are_common { self.standing.share(standing, Arc::new) } else { Arc::new(standing) }
     }
 }
 
@@ -139,11 +148,30 @@ mod tests {
         assert!(interner.labels.held.len() <= 2, "{}", interner.labels.held.len());
         let standing = |interner: &mut Interner, tier: &'static str| {
             let labels = interner.labels("a", [("tier".into(), tier.into())].into_iter());
-            interner.standing(Standing { labels, ..Standing::default() })
+            interner.standing(labels, Ties::default())
         };
         let [web, again, own] = ["web", "web", "met once"].map(|tier| standing(&mut interner, tier));
         assert!(Arc::ptr_eq(&web, &again) && !Arc::ptr_eq(&web, &own));
+        assert!(Arc::ptr_eq(&web.ties, &own.ties), "of replicas with a label each the ties are one allocation");
         assert_eq!(interner.standing.held.len(), 1, "what is one object's own fills no table");
+    }
+
+    #[test]
+    fn numbered_replicas_of_many_sets_have_one_set_of_labels_for_each_set() {
+        let mut interner = Interner::default();
+        let mut pod = |app: &'static str, index: usize| {
+            let labels = [("app", app.to_owned()), ("apps.kubernetes.io/pod-index", index.to_string())];
+            let labels = labels.into_iter().map(|(key, value)| (Cow::from(key), Cow::from(value)));
+            interner.labels(&format!("{app}-{index}"), labels)
+        };
+        let sets = ["shop", "cart", "pay"];
+        let all: Vec<Labels> = (0..300).map(|number| pod(sets[number % 3], number / 3)).collect();
+        for (number, labels) in all.iter().enumerate() {
+            let (app, index) = (sets[number % 3], (number / 3).to_string());
+            assert_eq!(labels.pairs(""), [("app", app), ("apps.kubernetes.io/pod-index", &index)]);
+        }
+        // An application that is met for the first time is the pod's own.
+        assert!((6..300).all(|number| all[number].has_in_common_with(&all[number - 3])));
     }
 
     #[test]

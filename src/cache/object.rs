@@ -42,11 +42,17 @@ pub(crate) struct StoredObject {
     content: Content,
 }
 
-/// How an object is labelled, who it belongs to, how often its desired state changed, who has to act before it goes, and whether it is
-/// going: mostly the same for many, as it is for the replicas of a set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+/// How an object is labelled, and all else that is mostly the same for many, as it is for the replicas of a set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Standing {
     pub(super) labels: Labels,
+    // Apart, since replicas that have a label each, as their number, have these in common all the same.
+    pub(super) ties: Arc<Ties>,
+}
+
+/// Who an object belongs to, how often its desired state changed, who has to act before it goes, and whether it is going.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Ties {
     pub(super) owners: Box<[Owner]>,
     // The server leaves 0 out.
     pub(super) generation: Option<NonZeroI64>,
@@ -112,22 +118,22 @@ impl StoredObject {
 
     /// `metadata.generation`, which the server raises when the desired state changes.
     pub(crate) fn generation(&self) -> Option<i64> {
-        self.standing.generation.map(NonZeroI64::get)
+        self.standing.ties.generation.map(NonZeroI64::get)
     }
 
     /// Whether `metadata.deletionTimestamp` is set.
     pub(crate) fn deleting(&self) -> bool {
-        self.standing.deleting
+        self.standing.ties.deleting
     }
 
     /// Who it belongs to, in the order of its owner references.
     pub(crate) fn owners(&self) -> &[Owner] {
-        &self.standing.owners
+        &self.standing.ties.owners
     }
 
     /// `metadata.finalizers`: who has to act before it goes.
     pub(crate) fn finalizers(&self) -> impl Iterator<Item = &str> {
-        self.standing.finalizers.iter().map(|finalizer| &**finalizer)
+        self.standing.ties.finalizers.iter().map(|finalizer| &**finalizer)
     }
 
     /// Whether this one is among its finalizers.

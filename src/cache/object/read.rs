@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::body;
-use super::{Content, KeyProblem, MetadataError, Owner, Standing, StoredObject, TypeMeta};
+use super::{Content, KeyProblem, MetadataError, Owner, StoredObject, Ties, TypeMeta};
 use crate::cache::intern::Interner;
 
 #[derive(Deserialize)]
@@ -104,13 +104,13 @@ impl StoredObject {
         body::write(text, types, cut, body);
         let key = key(&metadata)?;
         let labels = interner.labels(key.name(), texts(metadata.labels));
-        let standing = interner.standing(Standing {
-            labels,
+        let ties = Ties {
             owners: owners(metadata.owner_references),
             generation: optional(metadata.generation),
             finalizers: optional(metadata.finalizers).unwrap_or_default(),
             deleting: metadata.deletion_timestamp.is_some(),
-        });
+        };
+        let standing = interner.standing(labels, ties);
         Ok(Self {
             life: Life::new(word(metadata.uid).as_deref(), word(metadata.creation_timestamp).as_deref()),
             version: ResourceVersion::new(&word(metadata.resource_version).unwrap_or_default()),
