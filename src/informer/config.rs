@@ -34,8 +34,9 @@ pub enum OnMissing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ListMode {
-    /// A list in pages of so many objects, the next of which is asked for while one is being read: the server makes it meanwhile.
-    /// A page that fails is asked for again by itself; if the server has forgotten the snapshot meanwhile, one list in one piece
+    /// A list in pages of so many objects, the next of which is asked for while one is being read, so that the server makes it meanwhile:
+    /// where a page says in front of its objects that more follow, as those of all kinds do that are built in. A page that fails is asked
+    /// for again by itself, and from then on one comes after the other; if the server has forgotten the snapshot meanwhile, one list in one piece
     /// follows.
     Paged(NonZeroU32),
     /// One list in one piece. It must come within the server's limit for a request (`--request-timeout`, 60 s by default):
