@@ -33,6 +33,7 @@ mod rounds;
 mod server;
 mod start;
 mod task;
+mod turns;
 mod work;
 
 use anyhow::ensure;

@@ -15,6 +15,7 @@ use super::report::Budget::{AtMost, Free, Gate};
 use super::report::{Report, median};
 use super::server::Server;
 use super::task::{By, Mode, Reads, Task};
+use super::turns;
 
 const MB: f64 = 1e6;
 
@@ -69,12 +70,11 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> anyhow::Result<()> 
     replayed(options, report)
 }
 
-/// Measures each task in each round. Who is first changes: what one leaves the server to clean up falls on the next.
+/// Measures each task in each round.
 fn by_turns<const N: usize>(tasks: &[Task; N], rounds: usize) -> anyhow::Result<[Vec<Figures>; N]> {
     let mut figures = [const { Vec::new() }; N];
     for round in 0..rounds {
-        for turn in 0..N {
-            let which = (round + turn) % N;
+        for which in turns::order(round, N) {
             figures[which].push(measure(&tasks[which])?);
         }
     }

@@ -297,9 +297,9 @@ async fn an_abort_waits_for_none_before_it_drops_the_others() {
     }
     let abort = CancellationToken::new();
     let mut supervisor = supervisor([patient("first", &Diary::default())]).abort(abort.clone());
-    let (handle, (seen, mut sees)) = (supervisor.handle(), mpsc::unbounded_channel());
+    let (handle, (tells, mut told)) = (supervisor.handle(), mpsc::unbounded_channel());
     let last = Child::new("last", move |_| {
-        let looks = Looks(handle.clone(), seen.clone());
+        let looks = Looks(handle.clone(), tells.clone());
         async move {
             std::future::pending::<()>().await;
             drop(looks);
@@ -310,7 +310,7 @@ async fn an_abort_waits_for_none_before_it_drops_the_others() {
     sleep(SECOND).await;
     abort.cancel();
     running.await.unwrap();
-    assert_eq!(sees.recv().await, Some(ChildState::Stopping));
+    assert_eq!(told.recv().await, Some(ChildState::Stopping));
 }
 
 #[tokio::test(start_paused = true)]

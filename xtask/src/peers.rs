@@ -26,7 +26,7 @@ const GO_PROGRAMS: [&str; 2] = ["./client-go", "./controller-runtime"];
 const MARK: &str = "<!-- From here on written by `cargo xtask peers --publish`. -->";
 
 /// Measures this library, kube-rs, client-go and controller-runtime on the same work and the same kube-apiserver, by turns, and writes
-/// peers.md and peers.json below `peers` in Cargo's target folder.
+/// peers.md and peers.json below `peers` in Cargo's target folder; part.md and part.json if it is asked for a part only.
 ///
 /// Needs Go (its modules download themselves), 8 GB of memory, and an hour of a quiet machine.
 #[derive(Debug, clap::Args)]
@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N")]
     pods: Option<usize>,
 
-    /// Measures nothing: writes what the last run has found into docs/performance.md.
+    /// Measures nothing: writes what the last whole run has found into docs/performance.md.
     #[arg(long, conflicts_with_all = ["smoke", "only", "rounds", "pods"])]
     publish: bool,
 }
@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// Puts a run's tables where `document` says that they stand, in place of those that are there.
 fn publish(results: &Path, document: &Path) -> anyhow::Result<()> {
     let read = |path: &Path| fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
-    let found = read(results).context("`cargo xtask peers` writes what is to be published")?;
+    let found = read(results).context("`cargo xtask peers`, all of it, writes what is to be published")?;
     let text = with_results(&read(document)?, &found)?;
     fs::write(document, text).with_context(|| format!("cannot write {}", document.display()))
 }

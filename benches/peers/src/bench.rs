@@ -11,7 +11,7 @@ use crate::child::{Child, Programs, Unsupported, sum};
 use crate::options::Scale;
 use crate::results::Row;
 use crate::subject::{self, Subject};
-use crate::time;
+use crate::{time, turns};
 
 /// How often a program is asked what it sees. Looking costs it time, too.
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
@@ -26,7 +26,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Runs each subject in each round. Who is first changes: what one leaves the server to clean up falls on the next.
+    /// Runs each subject in each round.
     pub(crate) async fn by_turns(
         &self,
         rounds: usize,
@@ -36,8 +36,7 @@ impl Bench {
         let row = |subject: &Subject| Row { label: subject.label.clone(), rounds: Vec::new(), unsupported: None };
         let mut rows: Vec<Row> = subjects.iter().map(row).collect();
         for round in 0..rounds {
-            for turn in 0..subjects.len() {
-                let which = (round + turn) % subjects.len();
+            for which in turns::order(round, subjects.len()) {
                 let (row, subject) = (&mut rows[which], &subjects[which]);
                 if row.unsupported.is_some() {
                     continue;
@@ -93,5 +92,34 @@ pub(crate) async fn sees_within(child: &mut Child, versions: Sum, limit: Duratio
             return Ok(view);
         }
         time::passes(LOOKS_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::turns::order;
+
+    #[test]
+    fn each_has_one_turn_a_round_and_who_comes_first_changes() {
+        for count in 1..20 {
+            for round in 0..count {
+                let turns: Vec<usize> = order(round, count).collect();
+                assert_eq!(turns[0], round);
+                assert_eq!(turns.iter().collect::<BTreeSet<_>>().len(), count, "{turns:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_follows_the_same_one_twice_in_as_many_rounds_as_may_differ() {
+        for count in 4..20 {
+            // Of an odd number the ends meet again half-way round.
+            let rounds = if count % 2 == 0 { count } else { count / 2 };
+            let pairs = |round| order(round, count).zip(order(round, count).skip(1)).collect::<Vec<_>>();
+            let all: Vec<_> = (0..rounds).flat_map(pairs).collect();
+            assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{count}: {all:?}");
+        }
     }
 }

@@ -28,6 +28,8 @@ mod server;
 mod subject;
 mod time;
 mod truth;
+#[path = "../../budgets/turns.rs"]
+mod turns;
 
 use std::fs;
 
@@ -130,7 +132,7 @@ fn write(options: &Options, results: &Results) -> anyhow::Result<()> {
     text.extend(results.seed.as_ref().map(Seed::markdown));
     text.extend(results.tables.iter().map(markdown::table));
     text.push_str(&markdown::losses(&results::losses(&results.tables)));
-    let (markdown, json) = (options.out.join("peers.md"), options.out.join("peers.json"));
+    let [markdown, json] = ["md", "json"].map(|kind| options.out.join(format!("{}.{kind}", options.stem())));
     fs::write(&markdown, &text)?;
     fs::write(&json, serde_json::to_vec_pretty(results)?)?;
     println!("{text}");

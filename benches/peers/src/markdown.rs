@@ -27,7 +27,8 @@ pub(crate) fn table(table: &Table) -> String {
 /// Where we lose, as Markdown.
 pub(crate) fn losses(losses: &[Loss<'_>]) -> String {
     let mut text = "## Where kubehandler takes more\n\n\
-                    Every ratio of these tables that is above 1, the worst first.\n\n"
+                    Every ratio to another in these tables that is 1.005 or more, the worst first. A figure of theirs that is nought or \
+                    less, as memory that shrank, gives no ratio.\n\n"
         .to_owned();
     if losses.is_empty() {
         text.push_str("None.\n\n");
@@ -99,14 +100,21 @@ fn ratio(table: &Table, theirs: &Row, column: Column) -> String {
 
 /// Three figures that count; thousands apart.
 fn number(value: f64) -> String {
-    let decimals = match value.abs() {
-        size if size == 0.0 || size >= 100.0 || (size >= 1.0 && size.fract() == 0.0) => 0,
+    let decimals = |size: f64| match size {
+        size if size >= 100.0 => 0,
         size if size >= 10.0 => 1,
         size if size >= 1.0 => 2,
         size if size >= 0.1 => 3,
         _ => 4,
     };
-    let text = format!("{value:.decimals$}");
+    let size = value.abs();
+    let text = if size.fract() == 0.0 {
+        format!("{value:.0}")
+    } else {
+        // It may be rounded up to one that has a figure more in front.
+        let rounded = format!("{size:.*}", decimals(size)).parse().unwrap_or(size);
+        format!("{value:.*}", decimals(rounded))
+    };
     let (whole, rest) = text.split_once('.').map_or((text.as_str(), ""), |(whole, rest)| (whole, rest));
     let mut grouped = String::new();
     for (at, digit) in whole.chars().enumerate() {
@@ -127,8 +135,18 @@ mod tests {
 
     #[test]
     fn numbers_have_three_figures_that_count() {
-        let cases =
-            [(0.0, "0"), (0.012_34, "0.0123"), (1.234, "1.23"), (12.34, "12.3"), (12_345.6, "12,346"), (7.0, "7")];
+        let cases = [
+            (0.0, "0"),
+            (0.012_34, "0.0123"),
+            (1.234, "1.23"),
+            (12.34, "12.3"),
+            (12_345.6, "12,346"),
+            (7.0, "7"),
+            (0.099_97, "0.100"),
+            (0.999_7, "1.00"),
+            (9.997, "10.0"),
+            (99.96, "100"),
+        ];
         for (value, expected) in cases {
             assert_eq!(number(value), expected);
         }

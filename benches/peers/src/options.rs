@@ -12,7 +12,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) go_programs: PathBuf,
 
-    /// Where peers.md, peers.json and the programs' logs go.
+    /// Where peers.md, peers.json and the programs' logs go; part.md and part.json if not all is measured.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: PathBuf,
 
@@ -99,6 +99,13 @@ impl Options {
         }
     }
 
+    /// How the results' files are named. Only all of it is published, and a part does not take its place.
+    pub(crate) fn stem(&self) -> &'static str {
+        let has_rounds = self.rounds.is_none_or(|rounds| rounds >= FULL.rounds);
+        let is_whole = !self.smoke && self.only.is_none() && self.pods.is_none() && has_rounds;
+        if is_whole { "peers" } else { "part" }
+    }
+
     pub(crate) fn is_chosen(&self, scenario: &str) -> bool {
         self.only.as_ref().is_none_or(|part| scenario.contains(part.as_str()))
     }
@@ -110,5 +117,22 @@ impl Options {
             eprintln!("peers: {scenario}");
         }
         chosen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_whole_is_named_as_what_is_published() {
+        let stem = |flags: &[&str]| {
+            let needed = ["peers", "--go-programs", "go", "--out", "out"];
+            Options::parse_from(needed.iter().chain(flags)).stem()
+        };
+        assert_eq!([stem(&[]), stem(&["--rounds", "5"])], ["peers"; 2]);
+        for part in [&["--smoke"][..], &["--only", "queue"], &["--pods", "1000"], &["--rounds", "2"]] {
+            assert_eq!(stem(part), "part", "{part:?}");
+        }
     }
 }

@@ -11,8 +11,11 @@ use crate::results::{Column, Row, Table, Unit, column, shown};
 use crate::server::Server;
 use crate::subject::{self, Subject};
 use crate::truth::Truth;
+use crate::turns;
 
 pub(crate) const NAME: &str = "cold start";
+
+const HANDLERS: [(Does, &str); 2] = [(Does::Key, "uses the key only"), (Does::Object, "reads the object")];
 
 fn columns() -> Vec<Column> {
     vec![
@@ -29,7 +32,7 @@ fn columns() -> Vec<Column> {
 pub(crate) async fn all(bench: &Bench, server: &Server, tables: &mut Vec<Table>) -> anyhow::Result<()> {
     let pods = bench.scale.pods;
     tables.push(floors(bench, server).await?);
-    for (handler, what) in [(Does::Key, "uses the key only"), (Does::Object, "reads the object")] {
+    for (handler, what) in HANDLERS {
         let explanation = format!(
             "From the start of the client until each of {pods} pods was handled once, by a handler that {what}; RSS a second later. \
              kube-rs's Controller is given the object in any case; its reflector calls nobody and is done when its store is."
@@ -45,9 +48,11 @@ pub(crate) async fn all(bench: &Bench, server: &Server, tables: &mut Vec<Table>)
 
 /// The main ones on fewer pods.
 pub(crate) async fn fewer(bench: &Bench, server: &Server, tables: &mut Vec<Table>) -> anyhow::Result<()> {
-    let explanation = "To see what grows: the same as below, on fewer pods, the handler reads the object.".to_owned();
-    let subjects = subject::main_starts();
-    tables.push(starts(bench, server, "handler reads the object", explanation, &subjects, Does::Object).await?);
+    for (handler, what) in HANDLERS {
+        let explanation = format!("To see what grows: the same as below, on fewer pods, by a handler that {what}.");
+        let title = format!("handler {what}");
+        tables.push(starts(bench, server, &title, explanation, &subject::main_starts(handler), handler).await?);
+    }
     Ok(())
 }
 
@@ -112,8 +117,7 @@ async fn floors(bench: &Bench, server: &Server) -> anyhow::Result<Table> {
     // One round more than is kept: the first lists after a fill warm the server up. A single round means nothing anyway.
     let warm_ups = usize::from(bench.scale.rounds > 1);
     for round in 0..bench.scale.rounds + warm_ups {
-        for turn in 0..ways.len() {
-            let which = (round + turn) % ways.len();
+        for which in turns::order(round, ways.len()) {
             let (label, floor) = &ways[which];
             let figures =
                 read(bench, label, &Floor { kubeconfig: server.kubeconfig().to_owned(), ..floor.clone() }).await?;
