@@ -130,7 +130,12 @@ impl Run {
             }
         };
         let is_it = |slot: &Slot| slot.life.as_ref().is_some_and(|life| life.task.id() == id);
-        let index = self.slots.iter().position(is_it)?;
+        let Some(index) = self.slots.iter().position(is_it) else {
+            if let Err(panic) = shielded(|| drop(exit)) {
+                warn!(supervisor = %self.name, "the error of a child that was left alone panicked when it was dropped: {panic}");
+            }
+            return None;
+        };
         let lived = self.slots[index].life.take()?.begun.elapsed();
         self.show(index, ChildState::Ended);
         self.remember(index, Some(exit.clone()));
@@ -170,22 +175,12 @@ impl Run {
                 self.show(index, ChildState::Ended);
             }
         }
-        for index in (0..self.slots.len()).rev() {
-            let Some(life) = &self.slots[index].life else { continue };
-            let (token, task) = (life.token.clone(), life.task.clone());
-            self.show(index, ChildState::Stopping);
-            if let Shutdown::Within(limit) = self.slots[index].child.shutdown {
-                token.cancel();
-                debug!(supervisor = %self.name, child = %self.slots[index].child.name, "stopping");
-                tokio::select! {
-                    biased;
-                    () = abort.cancelled() => break,
-                    () = self.end_of(index..index + 1, limit) => {}
-                }
-            }
-            task.abort();
-            self.dropped(index..index + 1).await;
+        tokio::select! {
+            biased;
+            () = abort.cancelled() => {}
+            () = self.stop_in_order() => {}
         }
+        // None of those that have been stopped is left.
         for index in 0..self.slots.len() {
             if self.slots[index].life.is_some() {
                 self.show(index, ChildState::Stopping);
@@ -195,9 +190,30 @@ impl Run {
         self.dropped(0..self.slots.len()).await;
     }
 
-    /// Waits for children that are being dropped.
+    async fn stop_in_order(&mut self) {
+        for index in (0..self.slots.len()).rev() {
+            let Some(life) = &self.slots[index].life else { continue };
+            let (token, task) = (life.token.clone(), life.task.clone());
+            self.show(index, ChildState::Stopping);
+            if let Shutdown::Within(limit) = self.slots[index].child.shutdown {
+                token.cancel();
+                debug!(supervisor = %self.name, child = %self.slots[index].child.name, "stopping");
+                let end = async { while self.slots[index].life.is_some() && self.one_ends().await {} };
+                // Whether it has ended is looked at below.
+                let _in_time = timeout(limit, end).await;
+            }
+            task.abort();
+            self.dropped(index..index + 1).await;
+        }
+    }
+
+    /// Waits for children that are being dropped. With many it takes its time, which is no reason to leave one of them alone.
     async fn dropped(&mut self, children: Range<usize>) {
-        self.end_of(children.clone(), DROPPED_WITHIN).await;
+        while self.slots[children.clone()].iter().any(|slot| slot.life.is_some()) {
+            if !timeout(DROPPED_WITHIN, self.one_ends()).await.unwrap_or_default() {
+                break;
+            }
+        }
         for index in children {
             // With its life forgotten, nobody waits for it any more.
             if self.slots[index].life.take().is_some() {
@@ -208,18 +224,13 @@ impl Run {
         }
     }
 
-    /// Waits for the end of these children, so long at most. Others may end meanwhile.
-    async fn end_of(&mut self, children: Range<usize>, limit: Duration) {
-        let end = async {
-            while self.slots[children.clone()].iter().any(|slot| slot.life.is_some()) {
-                let Some(ended) = self.tasks.join_next_with_id().await else { return };
-                if let Some((index, _, exit)) = self.ended(ended) {
-                    info!(supervisor = %self.name, child = %self.slots[index].child.name, "stopped: {exit}");
-                }
-            }
-        };
-        // Whoever calls looks whether they live.
-        let _in_time = timeout(limit, end).await;
+    /// Waits for the next child that ends, whichever it is. Whether there is one.
+    async fn one_ends(&mut self) -> bool {
+        let Some(ended) = self.tasks.join_next_with_id().await else { return false };
+        if let Some((index, _, exit)) = self.ended(ended) {
+            info!(supervisor = %self.name, child = %self.slots[index].child.name, "stopped: {exit}");
+        }
+        true
     }
 
     fn show(&self, index: usize, state: ChildState) {
