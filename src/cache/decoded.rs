@@ -102,9 +102,10 @@ impl Decoded {
             return;
         }
         let slot = Slot { typed: Arc::clone(typed) as Arc<dyn Any + Send + Sync>, stored: Arc::clone(stored) };
-        // Users' types are dropped with these: not under the lock.
+        // Users' types are dropped with these, behind the lock whichever way it is left.
+        let mut gone = Vec::new();
         let mut held = self.held.lock();
-        let mut gone = held.sweep_if_due();
+        gone.append(&mut held.sweep_if_due());
         if !held.admits(Arc::as_ptr(stored).addr(), size, self.limit) {
             return;
         }
@@ -213,6 +214,26 @@ mod tests {
         assert!(objects.iter().all(|object| decoded.find::<u32>(object).is_some()), "to be asked for once is enough");
         let held = decoded.held.lock();
         assert_eq!(held.bytes, held.objects.len() * size(&objects[0]));
+    }
+
+    #[test]
+    fn a_type_that_looks_here_when_it_is_dropped_does_not_wait_for_itself() {
+        struct Looks(std::sync::Arc<Decoded>, Arc<StoredObject>);
+        impl Drop for Looks {
+            fn drop(&mut self) {
+                assert!(self.0.find::<u8>(&self.1).is_none());
+            }
+        }
+        let small = object("a");
+        let large = object(&"a".repeat(100));
+        let decoded = std::sync::Arc::new(Decoded::new(size(&large)));
+        decoded.insert(&object("a"), &Arc::new(Looks(std::sync::Arc::clone(&decoded), Arc::clone(&small))));
+        // Another state is held, so that the large one has no room in any case; the sweep takes the one that was replaced.
+        for _ in 0..SWEPT_MIN {
+            decoded.insert(&small, &Arc::new(0_u16));
+            decoded.insert(&large, &Arc::new(0_u16));
+        }
+        assert!(decoded.held.lock().bytes <= size(&large));
     }
 
     #[test]

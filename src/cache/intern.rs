@@ -20,7 +20,7 @@ use super::object::{Standing, Ties};
 /// Tables are not swept before they hold so many.
 const SWEPT_MIN: usize = 256;
 /// The labels that number an object among its replicas (`kube-controller-manager` sets them): other sets use the same numbers, but no two
-/// objects of one set do. Their values are decimal numbers, so an object can own them.
+/// objects of one set do.
 const NUMBERS: [&str; 2] = ["apps.kubernetes.io/pod-index", "batch.kubernetes.io/job-completion-index"];
 /// Of how many labels it is remembered that they were met.
 const REMEMBERED: usize = 4_096;
@@ -46,14 +46,21 @@ impl<T: Hash + Eq + ?Sized> Table<T> {
         if let Some(held) = self.held.get(value.borrow()) {
             return Arc::clone(held);
         }
-        if self.held.len() >= self.sweep_at {
-            self.held.retain(|held| Arc::strong_count(held) > 1);
-            self.held.shrink_to(self.held.len() * 2);
-            self.sweep_at = (self.held.len() * 2).max(SWEPT_MIN);
-        }
         let value = make(value);
         self.held.insert(Arc::clone(&value));
         value
+    }
+}
+
+impl<T: Hash + Eq + ?Sized> Table<T> {
+    fn is_due(&self) -> bool {
+        self.held.len() >= self.sweep_at
+    }
+
+    fn sweep(&mut self) {
+        self.held.retain(|held| Arc::strong_count(held) > 1);
+        self.held.shrink_to(self.held.len() * 2);
+        self.sweep_at = (self.held.len() * 2).max(SWEPT_MIN);
     }
 }
 
@@ -94,10 +101,13 @@ impl Interner {
 
     /// Whether a label is not this object's alone, as far as can be told: its value is in use, or it was met lately.
     fn is_common(&mut self, key: &str, value: &str) -> bool {
+        if !Labels::can_own(key, value) {
+            return true;
+        }
         if NUMBERS.contains(&key) {
             return false;
         }
-        if self.texts.held.contains(value) || !Labels::can_own(key, value) {
+        if self.texts.held.contains(value) {
             return true;
         }
         let mut hasher = DefaultHasher::new();
@@ -111,8 +121,20 @@ impl Interner {
         std::mem::replace(&mut self.met[slot], hash) == hash
     }
 
+    /// Each table's values hold those of the next, so all are swept if one of them is due.
+    fn sweep_if_due(&mut self) {
+        let Self { standing, ties, labels, texts, met: _ } = self;
+        if standing.is_due() || ties.is_due() || labels.is_due() || texts.is_due() {
+            standing.sweep();
+            ties.sweep();
+            labels.sweep();
+            texts.sweep();
+        }
+    }
+
     /// Both, held once; with a label that is one object's own among them only the ties are.
     pub(super) fn standing(&mut self, labels: Labels, ties: Ties) -> Arc<Standing> {
+        self.sweep_if_due();
         let are_common = labels.are_common();
         let standing = Standing { labels, ties: self.ties.share(ties, Arc::new) };
         if are_common { self.standing.share(standing, Arc::new) } else { Arc::new(standing) }
@@ -180,9 +202,19 @@ mod tests {
         for round in 0..10 * SWEPT_MIN {
             // Each is met twice, so that it counts as common.
             for _ in 0..2 {
-                interner.labels("a", [("round".into(), round.to_string().into())].into_iter());
+                let labels = interner.labels("a", [("round".into(), round.to_string().into())].into_iter());
+                let ties = Ties { finalizers: [round.to_string().into()].into(), ..Ties::default() };
+                interner.standing(labels, ties);
             }
         }
+        // Then come objects that have a label each, and the ties of those before are not needed either.
+        for round in 0..2 * SWEPT_MIN {
+            let labels = interner.labels("a", [(NUMBERS[0].into(), round.to_string().into())].into_iter());
+            let ties = Ties { finalizers: [format!("own {round}").into()].into(), ..Ties::default() };
+            interner.standing(labels, ties);
+        }
+        assert!(interner.standing.held.is_empty(), "{}", interner.standing.held.len());
+        assert!(interner.ties.held.len() <= SWEPT_MIN, "{}", interner.ties.held.len());
         assert!(interner.labels.held.len() <= SWEPT_MIN, "{}", interner.labels.held.len());
         assert!(interner.texts.held.len() <= 2 * SWEPT_MIN, "{}", interner.texts.held.len());
     }
