@@ -82,7 +82,8 @@ impl Default for RetryInterval {
 
 /// Whether and when a failed request is tried again.
 ///
-/// No wait is shorter than a millisecond, and a wait that the server asks for (`Retry-After`) is kept where it is longer.
+/// No wait is shorter than a millisecond, and a wait that the server asks for (`Retry-After`) is kept where it is longer. A page that was late,
+/// broke off or met a failed server while another one was under way has not failed yet: it is first asked for alone, at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryAfter {

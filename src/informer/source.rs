@@ -80,7 +80,7 @@ impl Source {
 
     /// Reads the body of a page.
     pub(super) fn page(&self, body: Body) -> PageBody<'_> {
-        PageBody { source: self, body, piece: Bytes::new(), splitter: ListSplitter::default() }
+        PageBody { source: self, body, piece: Bytes::new(), late_at: None, splitter: ListSplitter::default() }
     }
 
     /// The server's newest version; absent if it does not tell within a few seconds.
@@ -242,6 +242,8 @@ pub(super) struct PageBody<'a> {
     body: Body,
     // What has arrived and is not cut yet.
     piece: Bytes,
+    // When the piece that is waited for is late.
+    late_at: Option<Instant>,
     splitter: ListSplitter,
 }
 
@@ -253,7 +255,10 @@ impl PageBody<'_> {
                 return Ok(Some(item));
             }
             let limit = self.source.read_timeout;
-            self.piece = match timeout(limit, data(&mut self.body)).await {
+            let late_at = *self.late_at.get_or_insert_with(|| Instant::now() + limit);
+            let read = timeout_at(late_at, data(&mut self.body)).await;
+            self.late_at = None;
+            self.piece = match read {
                 Err(_) => {
                     let detail = format!("the answer stalled: nothing came for {limit:?}");
                     return Err(self.source.failed(Verb::List, Kind::Stalled, &detail));

@@ -366,6 +366,16 @@ async fn a_page_that_fails_in_company_is_asked_for_alone_before_anybody_is_told(
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_pages_that_both_stall_are_noticed_by_two_read_timeouts() {
+    let for_ever = || vec![Late(Duration::from_secs(1_000))];
+    let strange = start(vec![vec![FIRST, FOR_EVER], for_ever(), for_ever()]);
+    let begun = Instant::now();
+    assert_eq!(strange.why().await.0, InformerErrorKind::Stalled);
+    assert!(begun.elapsed() < Duration::from_secs(41), "{:?}", begun.elapsed());
+    assert_eq!(continued(&strange), [false, true, false]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_page_that_was_asked_for_ahead_is_refused_as_any_other() {
     let slow = || vec![FIRST, Silence(Duration::from_secs(10)), SECOND];
     let busy = r#"{"message":"not now","code":503,"details":{"retryAfterSeconds":30}}"#;
