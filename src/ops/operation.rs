@@ -240,7 +240,9 @@ impl Operation {
 fn is_being_deleted(object: &DynamicObject) -> bool {
     let meta = &object.metadata;
     let waits = meta.deletion_grace_period_seconds.is_some_and(|seconds| seconds > 0)
-        || meta.finalizers.as_ref().is_some_and(|finalizers| !finalizers.is_empty());
+        || meta.finalizers.as_ref().is_some_and(|finalizers| !finalizers.is_empty())
+        // A namespace's own, which stand for what is in it.
+        || object.data["spec"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty());
     meta.deletion_timestamp.is_some() && waits
 }
 

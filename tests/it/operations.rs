@@ -3,10 +3,10 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, VersionMatch};
-use kubehandler::CancellationToken;
 use kubehandler::ops::{OpErrorKind, Operation, Outcome, Plan, run, run_all};
+use kubehandler::{CancellationToken, ObjectKey};
 use serde_json::json;
 
 use super::support::logs::Logs;
@@ -203,6 +203,24 @@ fn d5_a_deletion_says_whether_the_object_is_gone() {
                 let outcome = run(client, &delete).await.unwrap();
                 assert_eq!(outcome == Outcome::Deleted, finalizers.is_empty(), "{delete}: {outcome:?}");
             }
+        }
+        // Without finalizers of this sort a namespace waits for what is in it, and a pod on a node for its containers.
+        let other = format!("{}-other", world.namespace);
+        let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": other}})).unwrap();
+        let mut pod: Pod = serde_json::from_value(json!({"metadata": named(&[]), "spec": spec})).unwrap();
+        pod.metadata.name = Some("b".to_owned());
+        pod.spec.get_or_insert_default().node_name = Some("north".to_owned());
+        let by_name = ObjectKey::new(None, &other).unwrap();
+        for (create, delete) in [
+            (
+                Operation::create(&namespace, &()),
+                Operation::delete::<Namespace>(&by_name, &(), DeleteParams::default()),
+            ),
+            (Operation::create(&pod, &()), Operation::delete::<Pod>(&world.key("b"), &(), DeleteParams::default())),
+        ] {
+            run(client, &create.unwrap()).await.unwrap();
+            let outcome = run(client, &delete).await.unwrap();
+            assert!(matches!(outcome, Outcome::Object(_)), "{delete}: {outcome:?}");
         }
     });
 }
