@@ -218,22 +218,24 @@ mod tests {
 
     #[test]
     fn a_type_that_looks_here_when_it_is_dropped_does_not_wait_for_itself() {
-        struct Looks(std::sync::Arc<Decoded>, Arc<StoredObject>);
+        struct Looks(Arc<Decoded>, Arc<StoredObject>);
         impl Drop for Looks {
             fn drop(&mut self) {
                 assert!(self.0.find::<u8>(&self.1).is_none());
             }
         }
         let small = object("a");
-        let large = object(&"a".repeat(100));
-        let decoded = std::sync::Arc::new(Decoded::new(size(&large)));
-        decoded.insert(&object("a"), &Arc::new(Looks(std::sync::Arc::clone(&decoded), Arc::clone(&small))));
-        // Another state is held, so that the large one has no room in any case; the sweep takes the one that was replaced.
-        for _ in 0..SWEPT_MIN {
-            decoded.insert(&small, &Arc::new(0_u16));
-            decoded.insert(&large, &Arc::new(0_u16));
+        let large: Vec<_> = (2..SWEPT_MIN).map(|_| object(&"a".repeat(200))).collect();
+        let decoded = Arc::new(Decoded::new(size(&large[0])));
+        decoded.insert(&small, &Arc::new(0_u16));
+        decoded.insert(&object("a"), &Arc::new(Looks(Arc::clone(&decoded), Arc::clone(&small))));
+        assert_eq!(decoded.held.lock().objects.len(), 2);
+        // Beside the small one there is no room, so each is refused: the last one, too, with which the sweep takes what was replaced.
+        for object in &large {
+            decoded.insert(object, &Arc::new(0_u16));
         }
-        assert!(decoded.held.lock().bytes <= size(&large));
+        let held = decoded.held.lock();
+        assert_eq!((held.objects.len(), held.bytes), (1, size(&small)));
     }
 
     #[test]
