@@ -61,17 +61,23 @@ pub(crate) fn quoted(message: &str) -> String {
     text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
-/// What may be told of how a server refuses, with this code, to write an object whose values are secret; nothing if it may quote them.
+/// A server's message of a refusal with this code, as [`quoted`] gives it; of the writing of an object whose values are secret
+/// (`is_secret`) nothing, if it may quote them.
+pub(crate) fn refusal(code: u16, message: &str, is_secret: bool) -> String {
+    if is_secret && !holds_no_value(code, message) { String::new() } else { quoted(message) }
+}
+
+/// Whether a refusal is the server's own and quotes no value.
 ///
-/// A refusal of its own names the object and its fields, but only validation quotes what is not valid. A webhook or a policy is sent the
+/// One of its own names the object and its fields, but only validation quotes what is not valid. A webhook or a policy is sent the
 /// whole object and chooses its words, its reason and its code; the server puts in front of them that it denied the request.
-pub(crate) fn without_values(code: u16, message: &str) -> &str {
+fn holds_no_value(code: u16, message: &str) -> bool {
     let is_the_servers = match code {
         404 | 409 => true,
         401 | 403 => message.contains(" is forbidden: User "),
         _ => false,
     };
-    if is_the_servers && !message.contains(" denied ") { message } else { "" }
+    is_the_servers && !message.contains(" denied ")
 }
 
 /// The error and its causes, outermost first.

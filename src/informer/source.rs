@@ -18,7 +18,7 @@ use super::error::{InformerError, InformerErrorKind as Kind, Verb};
 use super::machine::{Failure, PageRequest, WatchFrom, WatchRequest};
 use super::split::{Damage, FrameSplitter, FrameText, ListMeta, ListSplitter};
 use super::target::{Named, Resource, Target};
-use crate::connection::{Obstacle, describe, quoted, without_values};
+use crate::connection::{Obstacle, describe, refusal};
 
 /// What is accepted where an object's metadata are enough.
 pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
@@ -424,7 +424,7 @@ pub(super) fn status_error<R: Named>(verb: Verb, target: &Target<R>, code: u16, 
         Kind::Unreachable | Kind::Tls | Kind::Stalled | Kind::Truncated | Kind::Malformed => "the request failed",
     };
     let is_secret = verb == Verb::Patch && target.resource.wanted().is_secrets();
-    let message = quoted(if is_secret { without_values(code, &status.message) } else { &status.message });
+    let message = refusal(code, &status.message, is_secret);
     let detail =
         if message.is_empty() { format!("{phrase} ({code})") } else { format!("{phrase} ({code}: {message})") };
     let asked = status.details.as_ref().map(|details| details.retry_after_seconds).filter(|&seconds| seconds > 0);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::operation::Operation;
 use super::wire::Failure;
-use crate::connection::{quoted, without_values};
+use crate::connection::{quoted, refusal};
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,8 +69,7 @@ impl OpError {
             (400.., _) => OpErrorKind::Invalid,
             _ => OpErrorKind::Failed,
         };
-        let is_secret = operation.is_on_secrets();
-        let message = quoted(if is_secret { without_values(code, &status.message) } else { &status.message });
+        let message = refusal(code, &status.message, operation.is_on_secrets());
         let detail = if message.is_empty() { code.to_string() } else { format!("{code}: {message}") };
         Self { detail, ..Self::new(operation, kind) }
     }
