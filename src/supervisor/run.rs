@@ -131,9 +131,7 @@ impl Run {
         };
         let is_it = |slot: &Slot| slot.life.as_ref().is_some_and(|life| life.task.id() == id);
         let Some(index) = self.slots.iter().position(is_it) else {
-            if let Err(panic) = shielded(|| drop(exit)) {
-                warn!(supervisor = %self.name, "the error of a child that was left alone panicked when it was dropped: {panic}");
-            }
+            self.drop_guarded(None, "the error of a child that was left alone", exit);
             return None;
         };
         let lived = self.slots[index].life.take()?.begun.elapsed();
@@ -242,10 +240,13 @@ impl Run {
 
     fn remember(&self, index: usize, exit: Option<Exit>) {
         let before = self.shown.lock().get_mut(index).and_then(|status| mem::replace(&mut status.last_exit, exit));
-        // Dropping an error is its author's code: under no lock, and it does not end the supervisor.
-        if let Err(panic) = shielded(|| drop(before)) {
-            let child = &self.slots[index].child.name;
-            warn!(supervisor = %self.name, %child, "the error of its last failure panicked when it was dropped: {panic}");
+        self.drop_guarded(Some(&self.slots[index].child.name), "the error of its last failure", before);
+    }
+
+    /// Drops what holds users' types: their code, which runs under no lock, and does not end the supervisor.
+    fn drop_guarded<T>(&self, child: Option<&str>, what: &str, it: T) {
+        if let Err(panic) = shielded(|| drop(it)) {
+            warn!(supervisor = %self.name, child, "{what} panicked when it was dropped: {panic}");
         }
     }
 }
@@ -264,9 +265,7 @@ impl Drop for Run {
         }
         for Slot { child, .. } in mem::take(&mut self.slots) {
             let name = Arc::clone(&child.name);
-            if let Err(panic) = shielded(|| drop(child)) {
-                warn!(supervisor = %self.name, child = %name, "what makes it panicked when it was dropped: {panic}");
-            }
+            self.drop_guarded(Some(&name), "what makes it", child);
         }
     }
 }
