@@ -50,9 +50,7 @@ impl<T: Hash + Eq + ?Sized> Table<T> {
         self.held.insert(Arc::clone(&value));
         value
     }
-}
 
-impl<T: Hash + Eq + ?Sized> Table<T> {
     fn is_due(&self) -> bool {
         self.held.len() >= self.sweep_at
     }
@@ -121,7 +119,7 @@ impl Interner {
         std::mem::replace(&mut self.met[slot], hash) == hash
     }
 
-    /// Each table's values hold those of the next, so all are swept if one of them is due.
+    /// A value may hold others of tables below its own, so all are swept if one is due, from the top.
     fn sweep_if_due(&mut self) {
         let Self { standing, ties, labels, texts, met: _ } = self;
         if standing.is_due() || ties.is_due() || labels.is_due() || texts.is_due() {

@@ -4,8 +4,10 @@
 //! It is asked for within the informer's task, so that nothing of it outlives that one.
 
 use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use futures::future::{BoxFuture, MaybeDone, maybe_done};
 use kube::client::Body;
 
@@ -39,7 +41,7 @@ impl Ahead {
     /// Asks for the page. It goes on while [`Self::arrives`] is polled.
     pub(super) fn ask(&mut self, source: Arc<Source>, page: PageRequest) {
         let request = page.clone();
-        let answer = maybe_done(Box::pin(async move { source.ask(&request).await }) as BoxFuture<'static, Answer>);
+        let answer = maybe_done(async move { source.ask(&request).await }.boxed());
         self.asked = Some(Asked { page, answer });
     }
 
@@ -56,7 +58,7 @@ impl Ahead {
         self.is_taken = false;
         let mut asked = self.asked.take().filter(|asked| asked.page == *page)?;
         (&mut asked.answer).await;
-        let answer = std::pin::Pin::new(&mut asked.answer).take_output();
+        let answer = Pin::new(&mut asked.answer).take_output();
         self.is_taken = answer.is_some();
         answer
     }

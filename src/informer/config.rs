@@ -36,8 +36,8 @@ pub enum OnMissing {
 pub enum ListMode {
     /// A list in pages of so many objects, the next of which is asked for while one is being read, so that the server makes it meanwhile:
     /// where a page says in front of its objects that more follow, as those of all kinds do that are built in. A page that fails is asked
-    /// for again by itself, and from then on one comes after the other; if the server has forgotten the snapshot meanwhile, one list in one piece
-    /// follows.
+    /// for again by itself, and from then on one comes after the other; if the server has forgotten the snapshot meanwhile, one list in
+    /// one piece follows.
     Paged(NonZeroU32),
     /// One list in one piece. It must come within the server's limit for a request (`--request-timeout`, 60 s by default):
     /// if it is cut off, stalls, or fails three times in a row, the informer lists in pages of 500 from then on.
@@ -82,8 +82,8 @@ impl Default for RetryInterval {
 
 /// Whether and when a failed request is tried again.
 ///
-/// No wait is shorter than a millisecond, and a wait that the server asks for (`Retry-After`) is kept where it is longer. A page that was late,
-/// broke off or met a failed server while another one was under way has not failed yet: it is first asked for alone, at once.
+/// No wait is shorter than a millisecond, and a wait that the server asks for (`Retry-After`) is kept where it is longer. A page that was
+/// late, broke off or met a failed server while another one was under way has not failed yet: it is first asked for alone, at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryAfter {

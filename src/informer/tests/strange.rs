@@ -40,7 +40,7 @@ const EMPTY_LIST: Piece = Text(r#"{"metadata":{"resourceVersion":"5"},"items":[]
 /// A server that gives one answer after the other, and then only watches that say nothing.
 struct Strange {
     queries: Arc<Mutex<Vec<String>>>,
-    // One hold for each request that has no answer yet, and one more.
+    // A hold for each request that has no answer yet, and one of the server's.
     waits: Arc<()>,
     maps: SharedInformer<ConfigMap>,
     diary: Arc<Diary>,
