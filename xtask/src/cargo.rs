@@ -9,7 +9,16 @@ use serde::Deserialize;
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    // Cargo tells a program that it runs which package it is. A build script that looks at that (ring's) would take it for
+    // a change, and have all that depends on it compiled anew at each turn between `cargo` and `cargo xtask`.
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(tells_the_package)) {
+        command.env_remove(name);
+    }
     command
+}
+
+fn tells_the_package(variable: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| variable.starts_with(prefix))
 }
 
 /// The workspace's root folder.
@@ -63,5 +72,19 @@ impl Metadata {
             .collect();
         names.sort_unstable();
         names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_package_is_is_not_passed_on() {
+        // Cargo has told this test, as it tells xtask.
+        assert!(env::var_os("CARGO_PKG_NAME").is_some() && env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let removed = |name: &str| cargo().get_envs().any(|(it, value)| it == name && value.is_none());
+        assert!(removed("CARGO_PKG_NAME") && removed("CARGO_MANIFEST_DIR"));
+        assert!(!removed("PATH") && !removed("CARGO"));
     }
 }
