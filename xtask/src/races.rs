@@ -1,12 +1,13 @@
 //! `cargo xtask races`: the library's race tests, under schedules that shuttle chooses.
 //!
 //! They are compiled with `--cfg shuttle`, which puts shuttle's locks and tasks in place of std's and tokio's (the
-//! library's `sync`), into a target folder of its own: other flags would have every dependency compiled anew each time.
+//! library's `sync`). Only the workspace's own crates are, by a wrapper around rustc, and with the features that all
+//! packages together switch on: so the dependencies are those that `cargo test --workspace` has compiled.
 //!
 //! A test that fails prints its schedule, "failing schedule:", between quotes. `--replay` runs that one again, and
 //! `SHUTTLE_CAPTURE_BACKTRACE=1` tells where each task of a deadlock waits.
 
-use std::{env, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::ensure;
 
@@ -41,11 +42,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// Runs the tests (those that `name` selects) under so many schedules of each kind, or under `replay` alone.
 pub(crate) fn search(iterations: u32, replay: Option<&str>, name: Option<&str>) -> anyhow::Result<ExitCode> {
     ensure!(iterations > 0, "no iterations, no schedules");
-    let flags = env::var("RUSTFLAGS").unwrap_or_default();
     let mut command = cargo();
-    command.args(["test", "--package", "kubehandler", "--lib", "--target-dir"]).arg(root().join("target/shuttle"));
-    command.arg(name.unwrap_or("races::"));
-    command.env("RUSTFLAGS", format!("{flags} --cfg shuttle").trim_start());
+    command.args(["test", "--workspace", "--lib"]).arg(name.unwrap_or("races::"));
+    command.env("RUSTC_WORKSPACE_WRAPPER", root().join("xtask/rustc-shuttle"));
     command.env("KUBEHANDLER_RACES_ITERATIONS", iterations.to_string());
     if let Some(schedule) = replay {
         command.env("KUBEHANDLER_RACES_REPLAY", schedule);
