@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     cases: u32,
 
-    /// How many new seeds the simulation lives; CI takes 2,000.
+    /// How many new seeds the simulation lives; CI takes 1,000.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     seeds: u64,
 

@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
     // Where figures mean nothing, what the tests have compiled will do.
     let (what, profile): (&[&str], _) = if arguments.smoke {
-        (&["--workspace"], "debug")
+        (&["--workspace", "--tests"], "debug")
     } else {
         (&["--release", "--package", "kubehandler-peers"], "release")
     };
