@@ -31,6 +31,7 @@ mod replay;
 mod report;
 mod rounds;
 mod server;
+mod snapshot;
 mod start;
 mod task;
 mod turns;

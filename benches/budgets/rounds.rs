@@ -14,6 +14,7 @@ use super::fill;
 use super::report::Budget::{AtMost, Free, Gate};
 use super::report::{Report, median};
 use super::server::Server;
+use super::snapshot::a_pod_changes;
 use super::task::{By, Mode, Reads, Task};
 use super::turns;
 
@@ -60,8 +61,10 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> anyhow::Result<()> 
         runtime.block_on(async { fill::fill(&server.client().await?, options.pods).await })?;
         eprintln!("budgets: {} pods created in {:.0?}", options.pods, begun.elapsed());
         if report.is_chosen("start") || report.is_chosen("memory") {
+            let client = runtime.block_on(server.client())?;
             let address = Address::of(runtime.block_on(connect::config(&server.kubeconfig))?);
-            starts(options, report, &server.kubeconfig, &address)?;
+            let awake = || runtime.block_on(a_pod_changes(&client));
+            starts(options, report, &server.kubeconfig, &address, awake)?;
         }
         if report.is_chosen("latency") {
             latency(options, report, &server.kubeconfig)?;
@@ -92,7 +95,15 @@ fn one(figures: &Figures, name: &str) -> f64 {
 }
 
 /// The list until all is handled: time, CPU, memory; beside it the same list read and dropped, and kube-rs.
-fn starts(options: &Options, report: &mut Report, kubeconfig: &Path, server: &Address) -> anyhow::Result<()> {
+///
+/// `awake` before each minute or two of lists.
+fn starts(
+    options: &Options,
+    report: &mut Report,
+    kubeconfig: &Path,
+    server: &Address,
+    awake: impl Fn() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let kubeconfig = kubeconfig.to_owned();
     let task = |mode, reads| Task::Start { server: Box::new(server.clone()), mode, reads, pods: options.pods };
     // The first list after a fill warms the server up.
@@ -100,6 +111,7 @@ fn starts(options: &Options, report: &mut Report, kubeconfig: &Path, server: &Ad
     let pods = one(&measure(&Task::ScanAndCompress { kubeconfig: kubeconfig.clone() })?, "items");
     let mut memory = Vec::new();
     for &mode in &options.modes {
+        awake()?;
         let floor = Task::ReadList { kubeconfig: kubeconfig.clone(), mode };
         let work = Task::ScanAndCompress { kubeconfig: kubeconfig.clone() };
         let [floors, keys, objects, loops] =
@@ -146,6 +158,7 @@ fn starts(options: &Options, report: &mut Report, kubeconfig: &Path, server: &Ad
         report.row(&format!("memory, {mode:?}: the same as it is held"), "MB", Free, each(keys, "held", MB));
     }
     // Starts differ by half a megabyte either way: which pages of the program the kernel has brought in with others.
+    awake()?;
     let [metadata] = by_turns(&[task(Mode::Paged, Reads::Metadata)], options.rounds)?;
     report.row("memory: settled, metadata only", "MB", Gate(25.0, 25.5), each(&metadata, "resident", MB));
     for strip in [false, true] {

@@ -25,6 +25,8 @@ mod results;
 mod scenario;
 mod seed;
 mod server;
+#[path = "../../budgets/snapshot.rs"]
+mod snapshot;
 mod subject;
 mod time;
 mod truth;

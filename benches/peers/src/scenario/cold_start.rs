@@ -9,6 +9,7 @@ use crate::bench::Bench;
 use crate::child::Child;
 use crate::results::{Column, Row, Table, Unit, column, shown};
 use crate::server::Server;
+use crate::snapshot::a_pod_changes;
 use crate::subject::{self, Subject};
 use crate::truth::Truth;
 use crate::turns;
@@ -66,6 +67,7 @@ async fn starts(
 ) -> anyhow::Result<Table> {
     let truth = Truth::of(&Api::<Pod>::all(server.client.clone())).await?;
     let run = async |subject: &Subject| {
+        a_pod_changes(&server.client).await?;
         let subject = subject.on(server.kubeconfig(), What::Pods, None, handler);
         let (child, figures) = bench.start_on(&subject, truth.names).await?;
         child.end().await?;
@@ -119,6 +121,7 @@ async fn floors(bench: &Bench, server: &Server) -> anyhow::Result<Table> {
     for round in 0..bench.scale.rounds + warm_ups {
         for which in turns::order(round, ways.len()) {
             let (label, floor) = &ways[which];
+            a_pod_changes(&server.client).await?;
             let figures =
                 read(bench, label, &Floor { kubeconfig: server.kubeconfig().to_owned(), ..floor.clone() }).await?;
             if round >= warm_ups {
