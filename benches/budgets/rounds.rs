@@ -161,9 +161,14 @@ fn starts(
     awake()?;
     let [metadata] = by_turns(&[task(Mode::Paged, Reads::Metadata)], options.rounds)?;
     report.row("memory: settled, metadata only", "MB", Gate(25.0, 25.5), each(&metadata, "resident", MB));
+    reflectors(report, &kubeconfig)
+}
+
+/// The same list in kube-rs's reflector.
+fn reflectors(report: &mut Report, kubeconfig: &Path) -> anyhow::Result<()> {
     for strip in [false, true] {
         let name = if strip { "kube-rs's reflector, managedFields removed" } else { "kube-rs's reflector" };
-        let peer = [measure(&Task::Reflector { kubeconfig: kubeconfig.clone(), strip })?];
+        let peer = [measure(&Task::Reflector { kubeconfig: kubeconfig.to_owned(), strip })?];
         report.row(&format!("start: {name}"), "s", Free, each(&peer, "seconds", 1.0));
         report.row(&format!("memory: {name}"), "MB", Free, each(&peer, "resident", MB));
     }
