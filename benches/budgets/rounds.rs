@@ -157,8 +157,8 @@ fn starts(
         report.row(&format!("memory, {mode:?}: JSON in the cache"), "MB", Free, each(keys, "json", MB));
         report.row(&format!("memory, {mode:?}: the same as it is held"), "MB", Free, each(keys, "held", MB));
     }
-    // Starts differ by half a megabyte either way: which pages of the program the kernel has brought in with others.
     awake()?;
+    // Starts differ by half a megabyte either way: which pages of the program the kernel has brought in with others.
     let [metadata] = by_turns(&[task(Mode::Paged, Reads::Metadata)], options.rounds)?;
     report.row("memory: settled, metadata only", "MB", Gate(25.0, 25.5), each(&metadata, "resident", MB));
     reflectors(report, &kubeconfig)

@@ -10,7 +10,7 @@ use kube::{Client, ResourceExt as _};
 /// kube-apiserver serves the pages behind the first from snapshots of its watch cache. It keeps one for each change, and
 /// drops those from before the last compaction of etcd, of which there is one every five minutes: a kind in which nothing
 /// has changed since has none, and its pages are read from etcd (1.36; `apiserver_storage_list_total` counts them). In
-/// a cluster there is always some pod that changes.
+/// a cluster at work some pod changes every few seconds.
 pub(crate) async fn a_pod_changes(client: &Client) -> anyhow::Result<()> {
     let any = Api::<Pod>::all(client.clone()).list_metadata(&ListParams::default().limit(1)).await?;
     let pod = any.items.first().context("there are no pods")?;

@@ -38,7 +38,7 @@ pub enum ListMode {
     /// where a page says in front of its objects that more follow, as those of all kinds do that are built in. A page that fails is asked
     /// for again by itself, and from then on one comes after the other; if the server has forgotten the snapshot meanwhile, one list in
     /// one piece follows. Of a kind in which nothing has changed for some minutes kube-apiserver reads the pages from etcd, not from its
-    /// watch cache: for many objects that rest, one piece is faster and spares etcd.
+    /// watch cache: for many objects that rest, one piece spares etcd that.
     Paged(NonZeroU32),
     /// One list in one piece. It must come within the server's limit for a request (`--request-timeout`, 60 s by default):
     /// if it is cut off, stalls, or fails three times in a row, the informer lists in pages of 500 from then on.
