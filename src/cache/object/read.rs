@@ -23,8 +23,9 @@ struct Envelope<'a> {
     api_version: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     kind: Option<&'a RawValue>,
+    // Read at once, not as a text to be read then: often it is half of the object.
     #[serde(borrow, default)]
-    metadata: Option<&'a RawValue>,
+    metadata: Option<Metadata<'a>>,
 }
 
 /// Metadata, each field still unread: one that is not what it should be must not make the object unusable.
@@ -55,8 +56,15 @@ struct Metadata<'a> {
     managed_fields: Option<&'a RawValue>,
 }
 
+/// An object, all but its annotations left out.
 #[derive(Deserialize)]
 struct Annotated<'a> {
+    #[serde(borrow, default)]
+    metadata: Option<Annotations<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Annotations<'a> {
     #[serde(borrow, default)]
     annotations: Option<&'a RawValue>,
 }
@@ -96,8 +104,7 @@ impl StoredObject {
     ) -> Result<Self, MetadataError> {
         let text = std::str::from_utf8(raw).map_err(|_| MetadataError::Syntax)?;
         let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| refused(text, &error))?;
-        let raw_metadata = envelope.metadata.ok_or(MetadataError::NotAnObject)?;
-        let metadata: Metadata<'_> = serde_json::from_str(raw_metadata.get()).map_err(|error| refused(text, &error))?;
+        let metadata = envelope.metadata.ok_or(MetadataError::NotAnObject)?;
         let types = (lacks_text(envelope.api_version) || lacks_text(envelope.kind)).then_some(types);
         let replaced = types.and(envelope.api_version).into_iter().chain(types.and(envelope.kind));
         let cut = replaced.chain(metadata.managed_fields.filter(|_| !keep_managed_fields)).collect();
@@ -123,8 +130,8 @@ impl StoredObject {
 
 /// The annotations that `text`, an object's, holds; what is no text is left out.
 pub(super) fn annotations(text: &[u8]) -> BTreeMap<String, String> {
-    let envelope: Option<Envelope<'_>> = serde_json::from_slice(text).ok();
-    let metadata = envelope.and_then(|envelope| optional::<Annotated<'_>>(envelope.metadata));
+    let object: Option<Annotated<'_>> = serde_json::from_slice(text).ok();
+    let metadata = object.and_then(|object| object.metadata);
     let texts = texts(metadata.and_then(|metadata| metadata.annotations));
     texts.map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
 }
