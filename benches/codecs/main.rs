@@ -1,7 +1,7 @@
 //! Ways to keep an object's JSON short in memory: what each saves, and what it takes, on the budgets' pods.
 //!
 //! `cargo xtask bench --bench codecs` measures 5,000 pods, as a list brings them, without managedFields: of the budgets' sixteen
-//! workloads, and of four hundred that are less alike. Each way in turn, five times, medians. Without `--bench` (as `cargo test`
+//! workloads, and of four hundred that are less alike. Each way by turns, five times, medians. Without `--bench` (as `cargo test`
 //! runs it), or with `--smoke`, 320 pods go through each once and have to come out as they were.
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people: three digits of them are printed")]
@@ -10,7 +10,7 @@
 mod pods;
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use lz4_flex::block;
@@ -29,17 +29,15 @@ fn main() -> anyhow::Result<()> {
         few.iter().enumerate().map(|(number, text)| apart(number, text)).collect::<Result<_, _>>()?;
     if measures {
         println!(
-            "| way | bytes a pod, of 16 workloads | of 400 | dictionaries | in, µs | out, µs |\n|---|---|---|---|---|---|"
+            "| way | bytes a pod, of 16 workloads | of 400 | dictionaries | in, µs | out, µs |\n\
+             |---|---|---|---|---|---|"
         );
     }
-    for ((name, mut of_few), (_, mut of_many)) in ways(&few)?.into_iter().zip(ways(&many)?) {
-        let few = row(&few, &mut *of_few, passes).with_context(|| name.clone())?;
-        let many = row(&many, &mut *of_many, 1).with_context(|| name.clone())?;
-        if measures {
-            let Row { bytes, dictionaries, put, taken } = few;
-            let kilobytes = dictionaries / 1_000.0;
-            println!("| {name} | {bytes:.0} | {:.0} | {kilobytes:.0} KB | {put:.1} | {taken:.1} |", many.bytes);
-        }
+    let (of_few, of_many) = (rows(&few, ways(&few)?, passes)?, rows(&many, ways(&many)?, 1)?);
+    for ((name, row), (_, many)) in of_few.iter().zip(&of_many).filter(|_| measures) {
+        let Row { bytes, dictionaries, put, taken } = row;
+        let kilobytes = dictionaries / 1_000.0;
+        println!("| {name} | {bytes:.0} | {:.0} | {kilobytes:.0} KB | {put:.1} | {taken:.1} |", many.bytes);
     }
     if !measures {
         println!("codecs: everything comes out as it went in");
@@ -74,6 +72,8 @@ trait Way {
     fn dictionaries(&self) -> usize;
 }
 
+/// What a pass gives: bytes and microseconds a text.
+#[derive(Clone, Copy)]
 struct Row {
     bytes: f64,
     dictionaries: f64,
@@ -81,29 +81,41 @@ struct Row {
     taken: f64,
 }
 
-fn row(texts: &[Vec<u8>], way: &mut dyn Way, passes: usize) -> anyhow::Result<Row> {
-    let (mut put, mut taken, mut bytes) = (Vec::new(), Vec::new(), 0);
+/// Each way by turns, so that a machine that is slower for a while is so for all; medians of the passes.
+fn rows(texts: &[Vec<u8>], mut ways: Vec<(String, Box<dyn Way>)>, passes: usize) -> anyhow::Result<Vec<(String, Row)>> {
+    let mut of_each = vec![Vec::new(); ways.len()];
     for _ in 0..passes {
-        let begun = Instant::now();
-        let held = texts.iter().enumerate().map(|(at, text)| way.put(at, black_box(text)));
-        let held = held.collect::<anyhow::Result<Vec<_>>>()?;
-        put.push(begun.elapsed().as_secs_f64());
-        bytes = held.iter().map(Vec::len).sum();
-        let begun = Instant::now();
-        for (at, (held, text)) in held.iter().zip(texts).enumerate() {
-            black_box(way.take(at, black_box(held), text.len())?);
-        }
-        taken.push(begun.elapsed().as_secs_f64());
-        for (at, (held, text)) in held.iter().zip(texts).enumerate() {
-            ensure!(way.take(at, held, text.len())? == *text, "the {at}th text came out as another one");
+        for ((name, way), rows) in ways.iter_mut().zip(&mut of_each) {
+            rows.push(pass(texts, &mut **way).with_context(|| name.clone())?);
         }
     }
-    let each = |mut times: Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 2] * 1e6 / texts.len() as f64
+    let median = |rows: &[Row], figure: fn(&Row) -> f64| {
+        let mut figures: Vec<_> = rows.iter().map(figure).collect();
+        figures.sort_by(f64::total_cmp);
+        figures[figures.len() / 2]
     };
-    let (bytes, dictionaries) = (bytes as f64 / texts.len() as f64, way.dictionaries() as f64);
-    Ok(Row { bytes, dictionaries, put: each(put), taken: each(taken) })
+    let row =
+        |rows: &Vec<Row>| Row { put: median(rows, |row| row.put), taken: median(rows, |row| row.taken), ..rows[0] };
+    Ok(ways.into_iter().zip(&of_each).map(|((name, _), rows)| (name, row(rows))).collect())
+}
+
+fn pass(texts: &[Vec<u8>], way: &mut dyn Way) -> anyhow::Result<Row> {
+    let begun = Instant::now();
+    let held = texts.iter().enumerate().map(|(at, text)| way.put(at, black_box(text)));
+    let held = held.collect::<anyhow::Result<Vec<_>>>()?;
+    let put = begun.elapsed();
+    let begun = Instant::now();
+    for (at, (held, text)) in held.iter().zip(texts).enumerate() {
+        black_box(way.take(at, black_box(held), text.len())?);
+    }
+    let taken = begun.elapsed();
+    for (at, (held, text)) in held.iter().zip(texts).enumerate() {
+        ensure!(way.take(at, held, text.len())? == *text, "the {at}th text came out as another one");
+    }
+    let count = texts.len() as f64;
+    let bytes = held.iter().map(Vec::len).sum::<usize>() as f64 / count;
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / count;
+    Ok(Row { bytes, dictionaries: way.dictionaries() as f64, put: each(put), taken: each(taken) })
 }
 
 fn ways(texts: &[Vec<u8>]) -> anyhow::Result<Vec<(String, Box<dyn Way>)>> {
@@ -112,6 +124,7 @@ fn ways(texts: &[Vec<u8>]) -> anyhow::Result<Vec<(String, Box<dyn Way>)>> {
         ("as it is".to_owned(), Box::new(Plain)),
         ("lz4".to_owned(), Box::new(Lz4(Vec::new()))),
         ("lz4, dictionary of 64 KB".to_owned(), Box::new(Lz4(spread(64 << 10)?))),
+        ("zstd 1, no dictionary".to_owned(), Box::new(Zstd::new(1, &[])?)),
         ("zstd 3, no dictionary".to_owned(), Box::new(Zstd::new(3, &[])?)),
     ];
     for level in [1, 3, 6, 9] {
@@ -119,19 +132,19 @@ fn ways(texts: &[Vec<u8>]) -> anyhow::Result<Vec<(String, Box<dyn Way>)>> {
     }
     for kilobytes in [16, 110] {
         let dictionary = spread(kilobytes << 10)?;
-        ways.push((format!("zstd 3, dictionary of {kilobytes} KB"), Box::new(Zstd::new(3, &[dictionary])?)));
+        ways.push((format!("zstd 1, dictionary of {kilobytes} KB"), Box::new(Zstd::new(1, &[dictionary])?)));
     }
     let first = trained(64 << 10, texts.iter().take(SAMPLES))?;
-    ways.push((format!("zstd 3, 64 KB from the first {SAMPLES}"), Box::new(Zstd::new(3, &[first])?)));
+    ways.push((format!("zstd 1, 64 KB from the first {SAMPLES}"), Box::new(Zstd::new(1, &[first])?)));
     for kilobytes in [64, 110, 256] {
         ways.push((
-            format!("zstd 3, {kilobytes} KB of whole texts, untrained"),
-            Box::new(Zstd::new(3, &[untrained(kilobytes << 10, texts)])?),
+            format!("zstd 1, {kilobytes} KB of whole texts, untrained"),
+            Box::new(Zstd::new(1, &[untrained(kilobytes << 10, texts)])?),
         ));
     }
     // The text of one pod of each workload stands for what the pods of a workload have in common.
     let templates: Vec<_> = texts.iter().take(pods::WORKLOADS.len()).cloned().collect();
-    ways.push(("zstd 3, a template for each workload".to_owned(), Box::new(Zstd::new(3, &templates)?)));
+    ways.push(("zstd 1, a template for each workload".to_owned(), Box::new(Zstd::new(1, &templates)?)));
     Ok(ways)
 }
 

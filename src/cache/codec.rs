@@ -11,8 +11,9 @@ use zstd_safe::{
 
 use crate::sync::Mutex;
 
-/// zstd's own default: higher ones cost several times as much for a few percent (docs/cache.md has the figures).
-const LEVEL: CompressionLevel = 3;
+/// The lowest: zstd's own default, 3, takes a third more time for texts that are a tenth shorter at most (docs/cache.md has the
+/// figures).
+const LEVEL: CompressionLevel = 1;
 /// How large a dictionary may be. zstd's own default, 110 KB, is no shorter for objects of a few KB (docs/cache.md).
 pub(super) const DICTIONARY_MAX: usize = 64 << 10;
 /// More room than this is not kept for the next text: few are as large.

@@ -4,7 +4,7 @@
 //! gives them when it [wants training](Packer::wants_training).
 //!
 //! The first dictionary is made of objects as they are: training takes several MB for a moment, most of which the allocator would keep
-//! for good, and that is more than a small store holds. What comes out is about as short, at half as much time again for an object
+//! for good, and that is more than a small store holds. What comes out is about as short, at two thirds more time for an object
 //! (docs/cache.md). It serves best what is like those objects, and a list comes sorted: its first objects tell little of its last.
 //! Hence another one once there is sixteen times as much to be read, trained this time, and then at growing distances, for
 //! contents that change over months. All texts are compressed anew then, which adds a sixteenth of the work at most.
