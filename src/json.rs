@@ -47,42 +47,38 @@ impl ValueScan {
     }
 
     fn walk(&mut self, piece: &[u8]) -> Option<usize> {
-        let mut at = match self.inside {
-            Inside::Structure => 0,
-            Inside::Text | Inside::Escape => {
-                let end = self.text(piece, 0)?;
-                if self.depth == 0 {
-                    return Some(end);
-                }
-                end
-            }
-            Inside::Word => return piece.iter().position(|&byte| is_delimiter(byte)),
-        };
-        while let Some(&byte) = piece.get(at) {
-            at += 1;
-            match byte {
-                b'"' => {
+        let mut at = 0;
+        loop {
+            match self.inside {
+                Inside::Structure => {}
+                Inside::Text | Inside::Escape => {
                     at = self.text(piece, at)?;
                     if self.depth == 0 {
                         return Some(at);
                     }
                 }
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' if self.depth <= 1 => return Some(at),
-                b'}' | b']' => {
-                    self.depth -= 1;
-                    if self.depth == 1 && self.inner.is_none() {
-                        self.inner = Some(self.before + at);
-                    }
-                }
-                _ if self.depth == 0 => {
-                    self.inside = Inside::Word;
+                Inside::Word => {
                     return piece[at..].iter().position(|&byte| is_delimiter(byte)).map(|length| at + length);
                 }
-                _ => {}
             }
+            self.inside = loop {
+                let byte = *piece.get(at)?;
+                at += 1;
+                match byte {
+                    b'"' => break Inside::Text,
+                    b'{' | b'[' => self.depth += 1,
+                    b'}' | b']' if self.depth <= 1 => return Some(at),
+                    b'}' | b']' => {
+                        self.depth -= 1;
+                        if self.depth == 1 && self.inner.is_none() {
+                            self.inner = Some(self.before + at);
+                        }
+                    }
+                    _ if self.depth == 0 => break Inside::Word,
+                    _ => {}
+                }
+            };
         }
-        None
     }
 
     /// Goes on within a string, at `at`: tells where it has ended.
@@ -104,8 +100,8 @@ impl ValueScan {
     }
 }
 
-/// Where the first quote or backslash is. Eight bytes at a time: half of what informers do with a list's bytes
-/// one by one is to look for these, and most strings are too short for what is found with wider instructions.
+/// Where the first quote or backslash is. Eight bytes at a time, since most of an object lies in strings; most of these are too
+/// short for `memchr`, which takes longer here.
 fn quote_or_backslash(text: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = 0x8080_8080_8080_8080;
@@ -211,7 +207,7 @@ impl<'a> Walk<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::Value;
@@ -261,15 +257,14 @@ mod tests {
     }
 
     /// Any JSON, rich in what ends strings and what does not.
-    fn arb_value() -> impl Strategy<Value = Value> {
-        let text = || "[\\[\\]{}\",:\\\\ a-zü!#]{0,30}";
+    pub(crate) fn any_json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
             text().prop_map(Value::from)
         ];
-        leaf.prop_recursive(4, 40, 6, move |inner| {
+        leaf.prop_recursive(4, 40, 6, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
                 prop::collection::btree_map(text(), inner, 0..6).prop_map(|map| map.into_iter().collect()),
@@ -277,11 +272,15 @@ mod tests {
         })
     }
 
+    fn text() -> &'static str {
+        "[\\[\\]{}\",:\\\\ a-zü!#\n]{0,30}"
+    }
+
     proptest! {
         #[test]
         fn a_strings_end_is_the_first_of_its_bytes(
             before in prop::collection::vec(any::<u8>(), 0..20),
-            mark in prop::sample::select(&b"\"\\!#[]\x22\xa2\xdc"[..]),
+            mark in prop::sample::select(&b"\"\\!#[]\xa2\xdc"[..]),
             after in prop::collection::vec(any::<u8>(), 0..20),
         ) {
             let text = [&before[..], &[mark], &after].concat();
@@ -291,7 +290,7 @@ mod tests {
 
         #[test]
         fn pieces_of_any_size_are_walked_over_as_the_whole(
-            value in arb_value(),
+            value in any_json(),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..5),
         ) {
             let (value, behind) = (value.to_string(), ",{\"");

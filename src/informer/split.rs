@@ -268,6 +268,7 @@ fn is_beginning_of_json(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::tests::any_json;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -413,17 +414,6 @@ mod tests {
         let piece = Bytes::from(vec![b' '; 1 << 20]);
         let _ = splitter.next(&mut Bytes::from_static(b"{"));
         assert!((0..=OBJECT_MAX >> 20).any(|_| splitter.next(&mut piece.clone()).is_err()));
-    }
-
-    prop_compose! {
-        fn any_json()(value in Just(Value::Null).prop_recursive(4, 40, 5, |inner| prop_oneof![
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            "[a-z{}\\[\\]\"\\\\, ü\n]{0,8}".prop_map(Value::from),
-            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            prop::collection::btree_map("[a-z\"\\\\]{0,4}", inner, 0..5)
-                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
-        ])) -> Value { value }
     }
 
     proptest! {
