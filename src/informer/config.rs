@@ -343,8 +343,8 @@ impl InformerConfig {
     ///
     /// This bounds how long a half-open connection goes unnoticed, one on which nothing comes although nobody has closed
     /// it: a machine on the way has forgotten it, or the server's machine is gone. A connection at work is not silent:
-    /// kube-apiserver sends a bookmark about once a minute, once the kind has changed anywhere in the cluster since the
-    /// watch began. Where nothing changes, and of Events, there is none: that costs a request every 75 to 113 seconds.
+    /// kube-apiserver sends a bookmark about once a minute, once the kind was changed, or listed, anywhere in the cluster
+    /// since the watch began. Where neither happens, and of Events, there is none: that costs a request every 75 to 113 seconds.
     ///
     /// The first such silence is taken for everyday life. It is told as a failure when the resumed watch fails, or is
     /// silent as well.
