@@ -93,7 +93,11 @@ impl Figures {
         let calls: u64 = calls.iter().map(|calls| calls.len() as u64).sum();
         if let (Some(before), Some(after)) = (self.resident.first(), self.resident.last()) {
             let most = before + GROWTH_MAX + CALL_BYTES * calls;
-            assert!(*after <= most, "memory grew from {before} to {after} bytes with {calls} calls written down");
+            assert!(
+                *after <= most,
+                "memory grew from {before} to {after} bytes with {calls} calls written down; if another test has failed here, look at \
+                 that first: its backtrace loads the program's symbols"
+            );
         }
     }
 }
