@@ -67,8 +67,8 @@ impl Packer {
             None => Encoder::new(),
         };
         // Without the memory for one, texts stay plain until the next attempt.
-        let codec = || Arc::new(if self.limit.is_none() { begun(objects) } else { trained(objects) });
-        self.present = encoder.map(|encoder| (codec(), encoder));
+        let make = if self.limit.is_none() { begun } else { trained };
+        self.present = encoder.map(|encoder| (Arc::new(make(objects, total)), encoder));
         self.taken = 0;
         self.limit = Some(total.saturating_mul(TRAIN_AGAIN).max(self.limit.unwrap_or_default().saturating_mul(2)));
         debug!(objects = objects.len(), bytes = total, next = self.limit, "trained a dictionary");
@@ -80,35 +80,36 @@ impl Packer {
     }
 }
 
-/// Some of `objects`, spread over all of them, the same ones each time. At no fixed distance: a list may repeat itself, and all of
-/// some kind would be missed.
-fn spread(objects: &[Arc<StoredObject>]) -> impl Iterator<Item = &Arc<StoredObject>> {
+/// Some of `objects`, `total` bytes of text in all, spread over all of them, the same ones each time: as many as there may be, of
+/// no more than about `bytes` together, so that who stops there has seen the last ones, too. At no fixed distance: a list may repeat
+/// itself, and all of some kind would be missed.
+fn spread(objects: &[Arc<StoredObject>], total: usize, bytes: usize) -> impl Iterator<Item = &Arc<StoredObject>> {
     let mut rng = StdRng::seed_from_u64(0);
-    let width = objects.len().div_ceil(SAMPLES_MAX).max(1);
+    let width = objects.len().div_ceil(SAMPLES_MAX).max(total.div_ceil(bytes)).max(1);
     objects.chunks(width).map(move |chunk| &chunk[rng.random_range(0..chunk.len())])
 }
 
-/// A codec whose dictionary is some of `objects` as they are.
-fn begun(objects: &[Arc<StoredObject>]) -> Codec {
-    let mut text = Vec::with_capacity(DICTIONARY_MAX);
-    for object in spread(objects) {
-        if text.len() + object.json_len() <= DICTIONARY_MAX {
-            text.append(&mut object.text());
-        }
-    }
-    Codec::of_text(&text)
-}
-
-/// A codec trained on some of `objects`.
-fn trained(objects: &[Arc<StoredObject>]) -> Codec {
-    let (mut samples, mut sizes) = (Vec::new(), Vec::new());
-    for object in spread(objects) {
-        if samples.len() + object.json_len() <= SAMPLED_BYTES_MAX {
-            samples.append(&mut object.text());
+/// The texts of some of `objects`, at most so many bytes of them, and how long each is.
+fn samples(objects: &[Arc<StoredObject>], total: usize, bytes: usize) -> (Vec<u8>, Vec<usize>) {
+    let (mut texts, mut sizes) = (Vec::new(), Vec::new());
+    for object in spread(objects, total, bytes) {
+        if texts.len() + object.json_len() <= bytes {
+            texts.append(&mut object.text());
             sizes.push(object.json_len());
         }
     }
-    Codec::trained(&samples, &sizes)
+    (texts, sizes)
+}
+
+/// A codec whose dictionary is some of `objects` as they are.
+fn begun(objects: &[Arc<StoredObject>], total: usize) -> Codec {
+    Codec::of_text(&samples(objects, total, DICTIONARY_MAX).0)
+}
+
+/// A codec trained on some of `objects`.
+fn trained(objects: &[Arc<StoredObject>], total: usize) -> Codec {
+    let (texts, sizes) = samples(objects, total, SAMPLED_BYTES_MAX);
+    Codec::trained(&texts, &sizes)
 }
 
 #[cfg(all(test, not(shuttle)))]
@@ -184,7 +185,7 @@ mod tests {
         for count in [1, 7, 299, 300, 301, 4_000, 20_000] {
             let objects: Vec<_> = (0..count).map(|number| object(number, 0)).collect();
             let places: Vec<usize> =
-                spread(&objects).filter_map(|one| objects.iter().position(|it| Arc::ptr_eq(it, one))).collect();
+                spread(&objects, 0, 1).filter_map(|one| objects.iter().position(|it| Arc::ptr_eq(it, one))).collect();
             assert!(places.len() * 2 > count.min(300), "{} of {count}", places.len());
             for period in 1..=count.min(32) {
                 let kinds: std::collections::BTreeSet<_> = places.iter().map(|place| place % period).collect();
@@ -192,6 +193,47 @@ mod tests {
             }
             let thirds = [0, 1, 2].map(|third| places.iter().filter(|&&place| place * 3 / count == third).count());
             assert!(thirds.iter().all(|&third| third * 4 >= places.len()) || count < 7, "{thirds:?} of {count}");
+        }
+    }
+
+    /// A list that comes sorted: of four kinds that have nothing in common, one after the other.
+    fn sorted_list(count: usize, words: usize) -> Vec<Arc<StoredObject>> {
+        let types = TypeMeta { api_version: "v1".into(), kind: "ConfigMap".into() };
+        let one = |number: usize| {
+            let word = |at: usize| (number * 4 / count * words + at + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let data: Vec<_> = (0..words).map(|at| format!("{:016x}", word(at))).collect();
+            let data = data.concat();
+            let text = format!(r#"{{"metadata":{{"name":"o-{number}","uid":"{number:x}"}},"data":{{"d":"{data}"}}}}"#);
+            Arc::new(StoredObject::parse(text.as_bytes(), &types, false).unwrap())
+        };
+        (0..count).map(one).collect()
+    }
+
+    #[test]
+    fn a_dictionary_serves_the_end_of_a_sorted_list_as_it_does_its_beginning() {
+        let (mut packer, list) = (Packer::compressing_above(2 << 20), sorted_list(500, 300));
+        let objects: Vec<_> = list.into_iter().map(|object| taken(&mut packer, object)).collect();
+        packer.train(&objects);
+        for object in &objects {
+            object.pack(&mut packer);
+        }
+        let of_each_kind: Vec<_> = objects.chunks(125).map(sizes).collect();
+        assert!(of_each_kind.iter().all(|(json, held)| held * 20 < *json), "{of_each_kind:?}");
+    }
+
+    #[test]
+    fn what_is_sampled_of_large_objects_is_of_the_whole_list() {
+        let objects = sorted_list(600, 1_200);
+        let (total, bytes) = (sizes(&objects).0, SAMPLED_BYTES_MAX);
+        assert!(total / 600 * SAMPLES_MAX > bytes, "so many of them are too much");
+        let (texts, lens) = samples(&objects, total, bytes);
+        assert_eq!(texts.len(), lens.iter().sum::<usize>());
+        assert!(texts.len() <= bytes && texts.len() * 10 > bytes * 9);
+        let text = String::from_utf8(texts).unwrap();
+        for kind in objects.chunks(150) {
+            let any = String::from_utf8(kind[0].text()).unwrap();
+            let data = any.split('"').rev().nth(1).unwrap();
+            assert!(text.matches(data).count() > 20, "each of four kinds is a quarter of 150 samples");
         }
     }
 
