@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kubehandler::Metrics;
+use kubehandler_testkit::{Fault, Requests, Rule, WatchFault};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
@@ -19,6 +20,11 @@ fn scrape(registry: &Registry) -> BTreeMap<String, u64> {
             (name.to_owned(), value.parse().expect("a number"))
         })
         .collect()
+}
+
+fn errors(registry: &Registry, source: &str) -> Option<u64> {
+    let name = format!("test_watchers_errors_total{{watcher_instance=\"maps\",source=\"{source}\"}}");
+    scrape(registry).get(&name).copied()
 }
 
 fn registered() -> (Registry, Metrics) {
@@ -73,16 +79,28 @@ fn a_stores_calls_events_errors_and_state_are_counted_under_its_name() {
 }
 
 #[test]
-fn a_list_that_fails_and_an_error_event_have_sources_of_their_own() {
+fn a_list_that_fails_has_a_source_of_its_own() {
     on_both(async |world| {
         let (registry, metrics) = registered();
-        let errors = |source: &str| {
-            let name = format!("test_watchers_errors_total{{watcher_instance=\"maps\",source=\"{source}\"}}");
-            scrape(&registry).get(&name).copied()
-        };
+        let errors = |source: &str| errors(&registry, source);
         let _refused = world.network.answer_times(2, 500, Sent::is_list);
         let _store = maps(world).watch(WatchConfig::new("maps").metrics(&metrics), Diary::default()).await.unwrap();
         assert_eq!((errors("List"), errors("Watch"), errors("Watch.Event")), (Some(2), Some(0), Some(0)));
+    });
+}
+
+#[test]
+fn an_error_event_has_a_source_of_its_own_and_is_an_event() {
+    on_embedded(async |world| {
+        let (registry, metrics) = registered();
+        let errors = |source: &str| errors(&registry, source);
+        let _store = maps(world).watch(WatchConfig::new("maps").metrics(&metrics), Diary::default()).await.unwrap();
+        let expired = Rule::new(Requests::of("watch", "configmaps"), Fault::Watch(WatchFault::Expire)).times(1);
+        world.server().faults().install(expired).forget();
+        world.create("a", "1").await;
+        eventually("the watch was told of an error", || errors("Watch.Event") == Some(1)).await;
+        assert_eq!((errors("List"), errors("Watch")), (Some(0), Some(0)));
+        assert_eq!(scrape(&registry)["test_watchers_events_total{watcher_instance=\"maps\",type=\"ERROR\"}"], 1);
     });
 }
 
