@@ -62,6 +62,8 @@ struct Counters {
     failed: usize,
     adds: usize,
     deletes: usize,
+    /// Of these, behind no call that succeeded.
+    early: usize,
     doubled: usize,
     concurrent: usize,
     misordered: usize,
@@ -176,6 +178,7 @@ impl Record {
                 let is_of_this = uid.is_none() || uid == memory.uid;
                 let was_known = is_of_this && matches!(memory.stage, Stage::Seen | Stage::Added);
                 counters.deletes += usize::from(was_known);
+                counters.early += usize::from(is_of_this && memory.stage == Stage::Seen);
                 counters.doubled += usize::from(!was_known);
                 memory.stage = Stage::Deleted;
             }
@@ -223,6 +226,7 @@ impl Record {
             ("failed", counters.failed as f64),
             ("adds", counters.adds as f64),
             ("deletes", counters.deletes as f64),
+            ("early", counters.early as f64),
             ("doubled", counters.doubled as f64),
             ("concurrent", counters.concurrent as f64),
             ("misordered", counters.misordered as f64),
@@ -302,6 +306,18 @@ mod tests {
         record.begins("a/x", &Sight::Key, 0);
         record.begins("a/x", &Sight::Key, 0);
         assert_eq!(one(&record, "concurrent"), "1");
+    }
+
+    #[test]
+    fn a_deletion_behind_failed_calls_only_is_early() {
+        let record = Record::new(0);
+        call(&record, "a/x", object("1", "1", None));
+        call(&record, "a/x", Sight::Gone(None));
+        record.begins("a/y", &object("2", "2", None), 0);
+        record.failed("a/y");
+        call(&record, "a/y", Sight::Gone(None));
+        call(&record, "a/y", Sight::Gone(None));
+        assert_eq!(each(&record, ["deletes", "early", "doubled"]), "2 1 1");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use zstd_safe::{compress, compress_bound};
 const SAMPLE: usize = 500;
 /// How many are compressed as one.
 const TOGETHER: usize = 100;
-/// As the library's default.
+/// zstd's own default.
 const LEVEL: i32 = 3;
 
 /// The pods in numbers. Sizes in bytes of JSON as the server sends it.

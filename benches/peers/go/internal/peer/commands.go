@@ -75,6 +75,7 @@ func (c *commands) report() reportFigures {
 		Failed:     count.failed,
 		Adds:       count.adds,
 		Deletes:    count.deletes,
+		Early:      count.early,
 		Doubled:    count.doubled,
 		Concurrent: count.concurrent,
 		Misordered: count.misordered,

@@ -8,9 +8,9 @@ import (
 
 // counters are what a report tells about calls since the mark.
 type counters struct {
-	calls, failed, adds, deletes, doubled, concurrent, misordered int
-	last                                                          time.Time
-	lags                                                          []time.Duration
+	calls, failed, adds, deletes, early, doubled, concurrent, misordered int
+	last                                                                 time.Time
+	lags                                                                 []time.Duration
 }
 
 // lastEnd returns the Unix time in seconds of the end of the last call, 0 if there was none.

@@ -49,6 +49,7 @@ type reportFigures struct {
 	Failed     int     `json:"failed"`
 	Adds       int     `json:"adds"`
 	Deletes    int     `json:"deletes"`
+	Early      int     `json:"early"`
 	Doubled    int     `json:"doubled"`
 	Concurrent int     `json:"concurrent"`
 	Misordered int     `json:"misordered"`

@@ -72,6 +72,19 @@ func TestHandlerTellsWhatItSaw(t *testing.T) {
 	}
 }
 
+func TestADeletionBehindFailedCallsOnlyIsEarly(t *testing.T) {
+	record := newRecord(0)
+	memory := record.begin(key)
+	record.saw(memory, object("a", "1"), time.Now())
+	record.failed(memory)
+	for range 2 {
+		record.wasGone(key, record.begin(key))
+	}
+	if got := record.count(); got.deletes != 1 || got.early != 1 || got.doubled != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestCallsAtOnceAreCounted(t *testing.T) {
 	record := newRecord(0)
 	first := record.begin(key)

@@ -131,6 +131,9 @@ func (r *Record) wasGone(key types.NamespacedName, memory *seen) {
 		r.counters.doubled++
 	} else {
 		r.counters.deletes++
+		if !memory.added {
+			r.counters.early++
+		}
 	}
 	memory.deleted = true
 	memory.present = false
