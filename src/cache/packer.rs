@@ -80,19 +80,19 @@ impl Packer {
     }
 }
 
-/// Some of `objects`, `total` bytes of text in all, spread over all of them, the same ones each time: as many as there may be, of
-/// no more than about `bytes` together, so that who stops there has seen the last ones, too. At no fixed distance: a list may repeat
-/// itself, and all of some kind would be missed.
-fn spread(objects: &[Arc<StoredObject>], total: usize, bytes: usize) -> impl Iterator<Item = &Arc<StoredObject>> {
+/// One in `width` of `objects`, spread over all of them, the same ones each time. At no fixed distance: a list may repeat itself, and
+/// all of some kind would be missed.
+fn spread(objects: &[Arc<StoredObject>], width: usize) -> impl Iterator<Item = &Arc<StoredObject>> {
     let mut rng = StdRng::seed_from_u64(0);
-    let width = objects.len().div_ceil(SAMPLES_MAX).max(total.div_ceil(bytes)).max(1);
     objects.chunks(width).map(move |chunk| &chunk[rng.random_range(0..chunk.len())])
 }
 
-/// The texts of some of `objects`, at most so many bytes of them, and how long each is.
+/// The texts of some of `objects`, which are `total` bytes in all: at most `bytes` of them, and how long each is.
 fn samples(objects: &[Arc<StoredObject>], total: usize, bytes: usize) -> (Vec<u8>, Vec<usize>) {
     let (mut texts, mut sizes) = (Vec::new(), Vec::new());
-    for object in spread(objects, total, bytes) {
+    // So few that about all of them fit: else only those at the list's beginning would be taken.
+    let width = objects.len().div_ceil(SAMPLES_MAX).max(total.div_ceil(bytes)).max(1);
+    for object in spread(objects, width) {
         if texts.len() + object.json_len() <= bytes {
             texts.append(&mut object.text());
             sizes.push(object.json_len());
@@ -184,8 +184,9 @@ mod tests {
     fn samples_are_of_most_kinds_however_the_list_repeats_itself() {
         for count in [1, 7, 299, 300, 301, 4_000, 20_000] {
             let objects: Vec<_> = (0..count).map(|number| object(number, 0)).collect();
-            let places: Vec<usize> =
-                spread(&objects, 0, 1).filter_map(|one| objects.iter().position(|it| Arc::ptr_eq(it, one))).collect();
+            let places: Vec<usize> = spread(&objects, count.div_ceil(SAMPLES_MAX))
+                .filter_map(|one| objects.iter().position(|it| Arc::ptr_eq(it, one)))
+                .collect();
             assert!(places.len() * 2 > count.min(300), "{} of {count}", places.len());
             for period in 1..=count.min(32) {
                 let kinds: std::collections::BTreeSet<_> = places.iter().map(|place| place % period).collect();
